@@ -1,0 +1,120 @@
+"""A candidate codec, the failure that may end it, and what was measured of it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from labkit.rd import RDPoint
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One codec's source text and where it came from.
+
+    Attributes:
+        source: the text of one Python module that keeps the codec contract.
+        proposer: who wrote it, in words fit to print.
+        hypothesis: what the change should do and why, in a sentence.
+        parent: hash of the candidate that it was made from; "" for a first one.
+    """
+
+    source: str
+    proposer: str = "file"
+    hypothesis: str = ""
+    parent: str = ""
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256, hex, of the source as UTF-8."""
+        return hashlib.sha256(self.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Stage(StrEnum):
+    """How far a candidate had come when it failed."""
+
+    CHECK = "check"
+    LOAD = "load"
+    ENCODE = "encode"
+    DECODE = "decode"
+
+
+class FailureKind(StrEnum):
+    """What went wrong; every kind is the candidate's fault."""
+
+    REFUSED = "refused"  # the static check found something
+    RAISED = "raised"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+    CRASHED = "crashed"  # ended by a signal
+    LEFT = "left without a reply"
+    WRONG_TYPE = "wrong type"
+    WRONG_SHAPE = "wrong shape"
+    TOO_LARGE = "too large"
+    BROKE_PROTOCOL = "broke the protocol"
+    NO_CONTRACT = "does not keep the contract"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a candidate has no result. Data, never an exception, never a score.
+
+    Attributes:
+        clip: the clip's name, "" before any clip was touched.
+        qp: the QP, None before any was asked for.
+        frame: index of the frame, None where there is none.
+        detail: what came and what was expected, one or a few lines; escaped and capped.
+        output: what the candidate printed, escaped and capped.
+    """
+
+    stage: Stage
+    kind: FailureKind
+    detail: str
+    clip: str = ""
+    qp: int | None = None
+    frame: int | None = None
+    output: str = ""
+
+    def __str__(self) -> str:
+        place = [str(self.stage)]
+        place += [self.clip] if self.clip else []
+        place += [f"QP {self.qp}"] if self.qp is not None else []
+        place += [f"frame {self.frame}"] if self.frame is not None else []
+        return f"{self.kind} ({', '.join(place)}): {self.detail}"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All rate points of a candidate, or the failure that ended it: never both.
+
+    Attributes:
+        candidate: hash of the candidate.
+        isolation: level of the wall it ran behind.
+        points: one per clip and QP; empty for a failure.
+        wall_s: seconds by our clock from the first request to the last figure.
+        cpu_s: CPU seconds of the candidate's own processes, loading and warming included.
+        warmed: whether the candidate was run once on a synthetic clip before the first encode.
+        output: what the candidate printed, escaped and capped.
+    """
+
+    candidate: str
+    isolation: str
+    points: tuple[RDPoint, ...] = ()
+    failure: Failure | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    warmed: bool = False
+    output: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if bool(self.points) == (self.failure is not None):
+            raise ValueError("an evaluation holds either rate points or a failure, never both or neither")
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """Names of the clips, in order of measurement."""
+        return tuple(dict.fromkeys(point.clip for point in self.points))
+
+    def on(self, clip: str) -> tuple[RDPoint, ...]:
+        """Return the points of one clip, by rising rate."""
+        return tuple(sorted((p for p in self.points if p.clip == clip), key=lambda p: p.rate_kbps))

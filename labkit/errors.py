@@ -1,0 +1,66 @@
+"""Every error that labkit raises on purpose.
+
+An exception means that labkit, its user or the world is at fault; a candidate's fault is data
+(`labkit.candidate.Failure`). A caller's mistake is a ValueError or TypeError; the rest:
+
+    LabkitError
+    ├── ClipError         a video or clip that cannot be read or used
+    ├── ContainerError    a .lkv file that is cut, damaged or not one
+    ├── RDError           rate-distortion curves that cannot be compared
+    ├── AnchorError       a real encoder that is missing or broke
+    ├── JailError         the wall cannot be raised as asked
+    ├── ProposerError     a proposer that cannot go on
+    ├── SettingsError     a campaign file or option that makes no sense
+    ├── LedgerError       a ledger that cannot be read or written
+    ├── LineageError      the campaign's git repository refuses
+    └── CampaignError     a campaign that cannot be opened or stepped
+        └── BusyError     another process is running it
+"""
+
+
+class LabkitError(Exception):
+    """The root; its text is one line fit to print: what, which value, what was asked, what to do."""
+
+
+class ClipError(LabkitError):
+    """A video or clip that cannot be read or used."""
+
+
+class ContainerError(LabkitError):
+    """A container that is cut, damaged or not one."""
+
+
+class RDError(LabkitError):
+    """Rate-distortion curves that cannot be compared; the text says why."""
+
+
+class AnchorError(LabkitError):
+    """A real encoder that is missing or broke."""
+
+
+class JailError(LabkitError):
+    """The wall cannot be raised as asked."""
+
+
+class ProposerError(LabkitError):
+    """A proposer that cannot go on."""
+
+
+class SettingsError(LabkitError):
+    """A campaign file or option that makes no sense."""
+
+
+class LedgerError(LabkitError):
+    """A ledger that cannot be read or written."""
+
+
+class LineageError(LabkitError):
+    """The campaign's git repository refuses."""
+
+
+class CampaignError(LabkitError):
+    """A campaign that cannot be opened or stepped."""
+
+
+class BusyError(CampaignError):
+    """Another process is running the campaign."""

@@ -1,0 +1,1 @@
+"""Those who suggest candidates: one method each, and none of them knows the judge."""

@@ -1,0 +1,126 @@
+"""Rate and distortion: points, curves and Bjøntegaard's average rate difference."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from labkit.errors import RDError
+
+QPS = (22, 27, 32, 37)
+"""Quantisation parameters of the JVET common test conditions; the step doubles every 6."""
+
+MIN_POINTS = 4
+MIN_COMMON = 0.5
+"""A comparison needs at least this share of the anchor's PSNR range in common."""
+
+
+@dataclass(frozen=True)
+class RDPoint:
+    """Rate and distortion of one clip at one QP, with the evidence of what was run.
+
+    Attributes:
+        clip: the clip's name; `clip_hash` its content hash.
+        bytes: size of the container file, header included; fewer is better.
+        rate_kbps: bytes * 8 * fps / frames / 1000; lower is better.
+        psnr_db: one squared error over all samples of all frames and planes, in dB; higher is better; inf if lossless.
+        psnr_y_db: mean over frames of the luma PSNR (JVET's habit); inf if any frame is lossless.
+        psnr_yuv_db: mean over frames of (6 Y + U + V) / 8.
+        ssim: mean luma SSIM over frames, at most 1; higher is better.
+        worst_block_db: the lowest PSNR-Y of any 16x16 block of any frame; higher is better.
+        encode_s: seconds by the parent's clock, encode side; `decode_s` the same for decoding.
+        encode_cpu_s: CPU seconds of the encoder's process; `decode_cpu_s` the same for decoding.
+        peak_mib: the larger peak memory of the two processes.
+        candidate: hash of the program that was run; an anchor's identity for an anchor.
+        bitstream_sha256: hash of the container file.
+        frame_bytes: payload bytes by frame; one number for a whole-clip codec.
+        frame_psnr_y_db: luma PSNR by frame.
+    """
+
+    clip: str
+    clip_hash: str
+    qp: int
+    bytes: int
+    rate_kbps: float
+    psnr_db: float
+    psnr_y_db: float
+    psnr_yuv_db: float
+    ssim: float
+    worst_block_db: float
+    encode_s: float
+    decode_s: float
+    candidate: str
+    bitstream_sha256: str
+    encode_cpu_s: float = 0.0
+    decode_cpu_s: float = 0.0
+    peak_mib: float = 0.0
+    frame_bytes: tuple[int, ...] = field(default=(), repr=False)
+    frame_psnr_y_db: tuple[float, ...] = field(default=(), repr=False)
+
+
+def rate_kbps(size_bytes: int, frames: int, fps: float) -> float:
+    """Return kilobits (1000 bits) a second of a file that holds `frames` frames."""
+    return size_bytes * 8 * fps / frames / 1000
+
+
+@dataclass(frozen=True)
+class RDCurve:
+    """Rate (kbps) and PSNR (dB) of one clip at several QPs, sorted by rising rate."""
+
+    label: str
+    rates_kbps: tuple[float, ...]
+    psnr_db: tuple[float, ...]
+
+    @classmethod
+    def of(cls, label: str, points: Iterable[RDPoint], metric: str = "psnr_db") -> "RDCurve":
+        """Return the curve through `points` by the named metric of RDPoint (the overall PSNR decides)."""
+        pairs = sorted((point.rate_kbps, getattr(point, metric)) for point in points)
+        return cls(label, tuple(rate for rate, _ in pairs), tuple(psnr for _, psnr in pairs))
+
+    def check(self) -> None:
+        """Raise RDError unless there are four or more points, finite, positive, and both coordinates rise."""
+        if len(self.rates_kbps) < MIN_POINTS:
+            raise RDError(f"{self.label} has {len(self.rates_kbps)} rate points, BD-rate needs at least {MIN_POINTS}")
+        values = np.array([self.rates_kbps, self.psnr_db])
+        if not np.isfinite(values).all():
+            raise RDError(f"{self.label} has a lossless point: its PSNR is infinite, no average over PSNR exists")
+        if values[0, 0] <= 0:
+            raise RDError(f"{self.label} has a point of {values[0, 0]:g} kbps, a rate must be above 0")
+        if (np.diff(values, axis=1) <= 0).any():
+            shown = ", ".join(f"{rate:.1f} kbps {psnr:.2f} dB" for rate, psnr in values.T)
+            raise RDError(f"{self.label} does not rise from point to point: {shown}")
+
+
+def bd_rate(anchor: RDCurve, test: RDCurve) -> float:
+    """Return the average rate change of `test` against `anchor` at equal PSNR.
+
+    Returns:
+        Percent; negative is better: -5.0 means 5 % fewer bits for the same PSNR.
+
+    Raises:
+        RDError: a curve has fewer than four points or does not rise, or the two share less than half
+            of the anchor's PSNR range. Nothing is ever extrapolated.
+
+    Source:
+        G. Bjøntegaard, ITU-T VCEG-M33 (2001), with piecewise cubic (PCHIP) interpolation of ln(rate)
+        over PSNR as in the JVET and AOM common test conditions.
+    """
+    anchor.check()
+    test.check()
+    low = max(anchor.psnr_db[0], test.psnr_db[0])
+    high = min(anchor.psnr_db[-1], test.psnr_db[-1])
+    span = anchor.psnr_db[-1] - anchor.psnr_db[0]
+    if high - low < MIN_COMMON * span:
+        raise RDError(
+            f"{test.label} spans {test.psnr_db[0]:.2f}-{test.psnr_db[-1]:.2f} dB, "
+            f"{anchor.label} {anchor.psnr_db[0]:.2f}-{anchor.psnr_db[-1]:.2f} dB: "
+            f"less than half of the latter in common; choose QPs that bring them closer"
+        )
+    ln_ratio = (_area(test, low, high) - _area(anchor, low, high)) / (high - low)
+    return float(np.expm1(ln_ratio) * 100)
+
+
+def _area(curve: RDCurve, low: float, high: float) -> float:
+    """Integrate ln(rate) over PSNR from `low` to `high`."""
+    return float(PchipInterpolator(curve.psnr_db, np.log(curve.rates_kbps)).integrate(low, high))
