@@ -4,7 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 
+from labkit.errors import CandidateError
 from labkit.rd import RDPoint
 
 
@@ -28,6 +30,31 @@ class Candidate:
     def hash(self) -> str:
         """SHA-256, hex, of the source as UTF-8."""
         return hashlib.sha256(self.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_candidate(path: Path, proposer: str = "file", hypothesis: str = "", parent: str = "") -> Candidate:
+    """Return the candidate in a file; its hypothesis is the first line of its docstring unless one is given.
+
+    Raises:
+        CandidateError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        source = path.read_bytes().decode("utf-8")  # bytes: the text that is hashed is the text that is run
+    except OSError as error:
+        raise CandidateError(f"{path}: {error.strerror}; name a Python file with a codec") from error
+    except UnicodeDecodeError as error:
+        raise CandidateError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    return Candidate(source, proposer, hypothesis or first_sentence(source), parent)
+
+
+def first_sentence(source: str) -> str:
+    """Return the first line of a module's docstring, "" if there is none."""
+    text = source.lstrip()
+    for quotes in ('"""', "'''"):
+        if text.startswith(quotes):
+            body = text[3:].split(quotes)[0].strip()
+            return body.splitlines()[0] if body else ""
+    return ""
 
 
 class Stage(StrEnum):
@@ -118,3 +145,8 @@ class Evaluation:
     def on(self, clip: str) -> tuple[RDPoint, ...]:
         """Return the points of one clip, by rising rate."""
         return tuple(sorted((p for p in self.points if p.clip == clip), key=lambda p: p.rate_kbps))
+
+    @property
+    def by_clip(self) -> dict[str, tuple[RDPoint, ...]]:
+        """The points by clip, each by rising rate."""
+        return {clip: self.on(clip) for clip in self.clips}

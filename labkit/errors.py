@@ -6,6 +6,7 @@ An exception means that labkit, its user or the world is at fault; a candidate's
     LabkitError
     ├── ClipError         a video or clip that cannot be read or used
     ├── ContainerError    a .lkv file that is cut, damaged or not one
+    ├── CandidateError    a candidate's file that cannot be read
     ├── RDError           rate-distortion curves that cannot be compared
     ├── AnchorError       a real encoder that is missing or broke
     ├── JailError         the wall cannot be raised as asked
@@ -28,6 +29,10 @@ class ClipError(LabkitError):
 
 class ContainerError(LabkitError):
     """A container that is cut, damaged or not one."""
+
+
+class CandidateError(LabkitError):
+    """A candidate's file that cannot be read."""
 
 
 class RDError(LabkitError):

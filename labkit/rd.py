@@ -34,6 +34,7 @@ class RDPoint:
         peak_mib: the larger peak memory of the two processes.
         candidate: hash of the program that was run; an anchor's identity for an anchor.
         bitstream_sha256: hash of the container file.
+        raw_bytes: size of the clip's samples; raw_bytes / bytes is the compression ratio.
         frame_bytes: payload bytes by frame; one number for a whole-clip codec.
         frame_psnr_y_db: luma PSNR by frame.
     """
@@ -55,6 +56,7 @@ class RDPoint:
     encode_cpu_s: float = 0.0
     decode_cpu_s: float = 0.0
     peak_mib: float = 0.0
+    raw_bytes: int = 0
     frame_bytes: tuple[int, ...] = field(default=(), repr=False)
     frame_psnr_y_db: tuple[float, ...] = field(default=(), repr=False)
 
@@ -124,3 +126,25 @@ def bd_rate(anchor: RDCurve, test: RDCurve) -> float:
 def _area(curve: RDCurve, low: float, high: float) -> float:
     """Integrate ln(rate) over PSNR from `low` to `high`."""
     return float(PchipInterpolator(curve.psnr_db, np.log(curve.rates_kbps)).integrate(low, high))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """BD-rate of one clip, or the reason why there is none.
+
+    Attributes:
+        bd_rate_pct: percent, negative is better; None where the curves cannot be compared.
+        reason: why there is no number; "" where there is one.
+    """
+
+    clip: str
+    bd_rate_pct: float | None
+    reason: str = ""
+
+
+def compare(anchor: RDCurve, test: RDCurve, clip: str) -> Comparison:
+    """Return the BD-rate of `test` against `anchor` on `clip`, or why it cannot be had."""
+    try:
+        return Comparison(clip, bd_rate(anchor, test))
+    except RDError as error:
+        return Comparison(clip, None, str(error))

@@ -33,16 +33,21 @@ class Brief:
     Attributes:
         generation: the number of the generation that asks; slot: which of its candidates this will be.
         seed: the campaign's seed; with generation and slot it fixes every random choice.
-        champion: the program to beat.
+        champion: the program to beat; None before there is one.
         experiments: all earlier ones, oldest first, those of this generation included.
     """
 
     generation: int
     slot: int
     seed: int
-    champion: Candidate
-    champion_version: int
+    champion: Candidate | None
+    champion_version: int | None
     experiments: tuple[Experiment, ...] = field(default=())
+
+    @property
+    def champion_hash(self) -> str:
+        """Hash of the champion, "" before there is one: the parent of what is proposed."""
+        return self.champion.hash if self.champion else ""
 
     @property
     def tried(self) -> frozenset[str]:

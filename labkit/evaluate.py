@@ -1,0 +1,181 @@
+"""Measure a candidate: check its text, load it behind the wall, code every clip at every QP, score here.
+
+Encode, decode and score are three processes. A candidate that fails anywhere has no rate point at all:
+there is no code path by which another codec's number could stand in its row.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
+from labkit.clip import Clip, Frame
+from labkit.container import Container
+from labkit.errors import LabkitError
+from labkit.footage.y4m import write_y4m
+from labkit.jail import ISOLATION, Coded, Limits, Nursery
+from labkit.metrics import Distortion, Quality
+from labkit.policy import check
+from labkit.rd import QPS, RDPoint, rate_kbps
+
+SMOKE_FRAMES = 3
+
+Progress = Callable[[int, int, str], None]
+"""Called with rate points done, rate points in all, and what is being done."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Keep:
+    """What an evaluation leaves in a folder: containers always, decoded video and pictures if asked.
+
+    Attributes:
+        folder: made if missing; files are named CLIP-qpNN.lkv, .y4m and .npz.
+        y4m: keep every decoded frame.
+        picture_qp: keep the middle frame decoded at this QP, planes y, u, v in a .npz, for showing.
+    """
+
+    folder: Path
+    y4m: bool = False
+    picture_qp: int | None = None
+
+    def path(self, clip: str, qp: int, suffix: str) -> Path:
+        """Return the file for one rate point."""
+        return self.folder / f"{clip}-qp{qp:02d}{suffix}"
+
+
+def evaluate(
+    candidate: Candidate,
+    clips: Sequence[Clip],
+    qps: Sequence[int] = QPS,
+    limits: Limits = Limits(),  # noqa: B008  (frozen)
+    keep: Keep | None = None,
+    progress: Progress = lambda done, total, what: None,
+) -> Evaluation:
+    """Return all rate points of `candidate`, or the failure that ended it.
+
+    Args:
+        clips: at least one, with different names.
+        qps: at least one; four or more make a curve.
+        limits: what the candidate may use.
+    """
+    if not clips or not qps or len({clip.name for clip in clips}) < len(clips):
+        raise ValueError(f"needs clips of different names and QPs, got {[c.name for c in clips]} and {list(qps)}")
+    started = time.monotonic()
+    total = len(clips) * len(qps)
+    progress(0, total, "checking the source")
+    if failure := refused(candidate):
+        return Evaluation(candidate.hash, ISOLATION, failure=failure, wall_s=time.monotonic() - started)
+    progress(0, total, "loading behind the wall")
+    with Nursery(candidate, limits) as nursery:
+        outcome = nursery.failure or _measure_all(nursery, clips, qps, keep, progress)
+        points, failure = ((), outcome) if isinstance(outcome, Failure) else (outcome, None)
+        return Evaluation(
+            candidate.hash, ISOLATION, points, failure, time.monotonic() - started,
+            nursery.cpu_s, nursery.warmed, nursery.output,
+        )  # fmt: skip
+
+
+def refused(candidate: Candidate) -> Failure | None:
+    """Return the static check's findings as a failure; None if there are none. Feedback, not the wall."""
+    findings = check(candidate.source)
+    if not findings:
+        return None
+    return Failure(Stage.CHECK, FailureKind.REFUSED, "\n".join(map(str, findings)))
+
+
+def _measure_all(
+    nursery: Nursery, clips: Sequence[Clip], qps: Sequence[int], keep: Keep | None, progress: Progress
+) -> tuple[RDPoint, ...] | Failure:
+    total = len(clips) * len(qps)
+    progress(0, total, "smoke run")
+    smoke = measure(nursery, clips[0].head(SMOKE_FRAMES), max(qps), None)  # seconds tell, where a clip takes minutes
+    if isinstance(smoke, Failure):
+        return smoke
+    points: list[RDPoint] = []
+    for clip in clips:
+        for qp in qps:
+            progress(len(points), total, f"{clip.name} QP {qp}")
+            point = measure(nursery, clip, qp, keep)
+            if isinstance(point, Failure):
+                return point
+            points.append(point)
+    progress(total, total, "measured")
+    return tuple(points)
+
+
+def measure(nursery: Nursery, clip: Clip, qp: int, keep: Keep | None) -> RDPoint | Failure:
+    """Return one rate point: encode in one process, decode in another, score in this one."""
+    coded = nursery.encode(clip, qp)
+    if isinstance(coded, Failure):
+        return coded
+    # what the decoder gets is what the file holds, and nothing that the encoder's run left over
+    container = Container.parse(coded.container.data)
+    distortion = Distortion(clip.width, clip.height)
+    shown: list[Frame] = []
+    every: list[Frame] = []
+
+    def score(index: int, frame: Frame) -> None:
+        distortion.add(clip.frame(index), frame)
+        if index == len(clip) // 2:
+            shown.append(frame)
+        if keep and keep.y4m:
+            every.append(frame)
+
+    decoded = nursery.decode(container, score, clip.name)
+    if isinstance(decoded, Failure):
+        return decoded
+    if keep:
+        _keep_files(keep, clip, qp, container, shown[0], every)
+    quality = distortion.result()
+    return dataclasses.replace(
+        _point(nursery.candidate, clip, coded, quality),
+        decode_s=decoded.seconds,
+        decode_cpu_s=decoded.usage.cpu_s,
+        peak_mib=max(coded.usage.peak_mib, decoded.usage.peak_mib),
+    )
+
+
+def _point(candidate: Candidate, clip: Clip, coded: Coded, quality: Quality) -> RDPoint:
+    container = coded.container
+    size = len(container.data)
+    return RDPoint(
+        clip=clip.name,
+        clip_hash=clip.hash,
+        qp=container.qp,
+        bytes=size,
+        rate_kbps=rate_kbps(size, len(clip), float(clip.fps)),
+        **dataclasses.asdict(quality),
+        encode_s=coded.seconds,
+        decode_s=0.0,
+        candidate=candidate.hash,
+        bitstream_sha256=container.sha256,
+        encode_cpu_s=coded.usage.cpu_s,
+        raw_bytes=clip.data.nbytes,
+        frame_bytes=tuple(map(len, container.payloads)),
+    )
+
+
+def _keep_files(keep: Keep, clip: Clip, qp: int, container: Container, shown: Frame, every: list[Frame]) -> None:
+    try:
+        keep.folder.mkdir(parents=True, exist_ok=True)
+        keep.path(clip.name, qp, ".lkv").write_bytes(container.data)
+        if keep.picture_qp == qp:
+            y, u, v = shown
+            np.savez_compressed(keep.path(clip.name, qp, ".npz"), y=y, u=u, v=v, index=len(clip) // 2)
+        if keep.y4m:
+            write_y4m(keep.path(clip.name, qp, ".y4m"), every, clip.width, clip.height, clip.fps)
+    except OSError as error:
+        raise LabkitError(
+            f"cannot keep files in {keep.folder}: {error.strerror}; free space or name another folder"
+        ) from error
+
+
+def decode(candidate: Candidate, container: Container, limits: Limits = Limits()) -> list[Frame] | Failure:  # noqa: B008
+    """Decode a kept container with its candidate, behind the wall; for pictures and audits."""
+    frames: list[Frame] = []
+    with Nursery(candidate, limits) as nursery:
+        outcome = nursery.failure or nursery.decode(container, lambda index, frame: frames.append(frame))
+    return outcome if isinstance(outcome, Failure) else frames

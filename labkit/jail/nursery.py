@@ -1,0 +1,313 @@
+"""One candidate behind the wall: load it once, then a fresh child for each encode and each decode."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from labkit.candidate import Candidate, Failure, FailureKind, Stage
+from labkit.clip import Clip, Frame, frame_bytes, split_planes
+from labkit.container import Container, Form
+from labkit.errors import JailError
+from labkit.jail.limits import Limits, wall_s
+from labkit.jail.wire import Channel, Fault, Gone, ReportedFault, printable
+
+import numpy as np  # isort: skip
+
+_WARDEN = Path(__file__).with_name("warden.py")
+_WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
+_END_S = 5.0
+"""How long a child may take to be reaped after its last byte, and a warden to end everything."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process used: CPU seconds and peak MiB from wait4, its wait status."""
+
+    cpu_s: float
+    peak_mib: float
+    status: int
+
+
+@dataclass(frozen=True)
+class Coded:
+    """An encoder's result: the container, and the seconds by our clock from first frame to last reply."""
+
+    container: Container
+    seconds: float
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """That a decoder gave every frame, and what it took."""
+
+    seconds: float
+    usage: Usage
+
+
+class Nursery:
+    """A clean process that has loaded one candidate and never sees a clip. A context manager.
+
+    `failure` is set when the candidate does not load; no run is possible then. Runs of one nursery
+    never overlap: an encoder and a decoder of one candidate that run at once could talk.
+    """
+
+    def __init__(self, candidate: Candidate, limits: Limits, warm: bool = True) -> None:
+        self.candidate = candidate
+        self.limits = limits
+        self.failure: Failure | None = None
+        self.form = Form.FRAME
+        self.warmed = False
+        self.cpu_s = 0.0
+        self.output = ""
+        self._busy = threading.Lock()
+        self._start(warm)
+
+    def __enter__(self) -> "Nursery":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- starting and ending ---------------------------------------------------------------------
+
+    def _start(self, warm: bool) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close())
+        with theirs:
+            self._warden = subprocess.Popen(
+                [sys.executable, "-s", "-S", "-P", "-B", str(_WARDEN), str(theirs.fileno())],
+                env=_environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=self._errors, pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        try:
+            loaded = self._load(warm)
+        except BaseException:
+            self.close()
+            raise
+        if loaded == "tainted":  # compiled code froze something that the warm-up had changed: begin again without
+            self.close()
+            self._start(warm=False)
+
+    def _load(self, warm: bool) -> str:
+        order = {
+            "source": self.candidate.source,
+            "limits": {"memory_mib": self.limits.memory_mib, "load_cpu_s": self.limits.load_cpu_s},
+            "warmup": _WARMUP if warm else None,
+        }
+        reply: dict[str, Any] = {}
+
+        def talk(channel: Channel) -> None:
+            channel.send_sized(json.dumps(order).encode())
+            reply.update(json.loads(channel.receive(b"L", 4096)))
+
+        outcome = self._run("load", Stage.LOAD, self.limits.load_cpu_s, talk)
+        if isinstance(outcome, Failure):
+            self.failure = outcome
+            return "failed"
+        self.form = {"frame": Form.FRAME, "clip": Form.CLIP}[reply["form"]]
+        self.warmed = reply["warmed"] == "warmed"
+        return str(reply["warmed"])
+
+    def close(self) -> None:
+        """End every process of this candidate; safe to call twice."""
+        self._control.close()  # the warden sees the end and kills all below itself
+        try:
+            self._warden.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._warden.kill()
+            self._warden.wait()
+        try:
+            os.killpg(self._warden.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the usual case: nothing of the group is left
+        self._errors.close()
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def encode(self, clip: Clip, qp: int) -> Coded | Failure:
+        """Return the clip coded at `qp` in a fresh child, or why there is nothing."""
+        empty = Container.for_clip(clip, qp, self.form)
+        budget = self.limits.run_cpu_s("encode", clip.width, clip.height, len(clip))
+        payloads: list[bytes] = []
+        took = 0.0
+
+        def talk(channel: Channel) -> None:
+            nonlocal took
+            channel.send_sized(json.dumps({"op": "encode", "config": empty.config, "cpu_s": budget}).encode())
+            started = time.monotonic()
+            for index in range(len(clip)):
+                channel.send(memoryview(np.ascontiguousarray(clip.data[index])))
+                if self.form is Form.FRAME:
+                    payloads.append(bytes(channel.receive(b"P", self._payload_limit(clip, 1))))
+            if self.form is Form.CLIP:
+                payloads.append(bytes(channel.receive(b"P", self._payload_limit(clip, len(clip)))))
+            took = time.monotonic() - started
+
+        def frame() -> int | None:
+            return len(payloads) if self.form is Form.FRAME else None
+
+        usage = self._run("run", Stage.ENCODE, budget, talk, clip.name, qp, frame)
+        if isinstance(usage, Failure):
+            return usage
+        return Coded(Container.for_clip(clip, qp, self.form, tuple(payloads)), took, usage)
+
+    def decode(self, container: Container, sink: Callable[[int, Frame], None], clip: str = "") -> Decoded | Failure:
+        """Decode in a fresh child that gets the container's payloads and configuration, nothing else.
+
+        Args:
+            sink: called with the index and the planes of each frame, in order; the planes are its own.
+            clip: the clip's name, for a failure's text only.
+        """
+        width, height = container.width, container.height
+        size = frame_bytes(width, height)
+        budget = self.limits.run_cpu_s("decode", width, height, container.frame_count)
+        done, took = 0, 0.0
+
+        def take(channel: Channel, index: int) -> None:
+            nonlocal done, took
+            started = time.monotonic()
+            body = channel.receive(b"F", size)
+            if len(body) != size:
+                raise Fault(FailureKind.WRONG_SHAPE, f"a frame of {len(body)} bytes came, expected {size}")
+            took += time.monotonic() - started
+            done = index + 1
+            sink(index, split_planes(np.frombuffer(body, np.uint8), width, height))
+
+        def talk(channel: Channel) -> None:
+            nonlocal took
+            order = {"op": "decode", "config": container.config, "cpu_s": budget}
+            channel.send_sized(json.dumps(order).encode())
+            for index, payload in enumerate(container.payloads):
+                started = time.monotonic()
+                channel.send_sized(payload)
+                took += time.monotonic() - started
+                if self.form is Form.FRAME:
+                    take(channel, index)
+            if self.form is Form.CLIP:
+                for index in range(container.frame_count):
+                    take(channel, index)
+
+        def frame() -> int | None:
+            return done if self.form is Form.FRAME else None
+
+        usage = self._run("run", Stage.DECODE, budget, talk, clip, container.qp, frame)
+        return usage if isinstance(usage, Failure) else Decoded(took, usage)
+
+    def _payload_limit(self, clip: Clip, frames: int) -> int:
+        return self.limits.payload_bytes(clip.width, clip.height, frames)
+
+    def _run(
+        self,
+        order: str,
+        stage: Stage,
+        budget_s: float,
+        talk: Callable[[Channel], None],
+        clip: str = "",
+        qp: int | None = None,
+        frame: Callable[[], int | None] = lambda: None,
+    ) -> Usage | Failure:
+        """Hand one run's pipes to the warden, talk, and account for the child's end."""
+        if self.failure is not None:
+            return self.failure
+        with self._busy, Channel(self.limits.output_kib * 1024, wall_s(budget_s)) as channel:
+            try:
+                self._hand_over(order, channel)
+                try:
+                    talk(channel)
+                    if order == "load":  # the nursery stays; its output pipe stays open with it
+                        channel.drain()
+                        return Usage(0.0, 0.0, 0)
+                    channel.finish()
+                    usage = self._ended("child")
+                except Gone as gone:
+                    channel.drain()
+                    raise self._why_gone(order, budget_s) from gone
+            except (Fault, ReportedFault) as fault:
+                channel.drain()
+                kind, detail = _account(fault)
+                self.failure = Failure(
+                    stage, kind, detail, clip, qp, frame(), printable(channel.output.decode("utf-8", "replace"))
+                )
+                return self.failure
+            finally:
+                self.output += printable(channel.output.decode("utf-8", "replace"))[: 4000 - len(self.output)]
+            self.cpu_s += usage.cpu_s
+            return usage
+
+    def _hand_over(self, order: str, channel: Channel) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps({"op": order}).encode()], channel.child_fds)
+        except OSError as error:
+            raise JailError(f"the warden process is gone: {self._warden_words()}") from error
+        channel.handed_over()
+
+    def _ended(self, who: str) -> Usage:
+        """Return what wait4 said of the process that has just ended."""
+        self._control.settimeout(_END_S)
+        while True:
+            try:
+                message = self._control.recv(65536)
+            except TimeoutError:
+                raise Fault(FailureKind.BROKE_PROTOCOL, f"its process did not end within {_END_S:g} s") from None
+            if not message:
+                raise JailError(f"the warden process is gone: {self._warden_words()}")
+            report = json.loads(message)
+            if report["ended"] == "nursery":
+                self.cpu_s += report["cpu_s"]
+            if report["ended"] == who or report["ended"] == "nursery":
+                return Usage(report["cpu_s"], report["peak_mib"], report["status"])
+
+    def _why_gone(self, order: str, budget_s: float) -> Fault:
+        usage = self._ended("nursery" if order == "load" else "child")
+        if not os.WIFSIGNALED(usage.status):
+            return Fault(FailureKind.LEFT, f"left with exit status {os.WEXITSTATUS(usage.status)} and without a reply")
+        number = os.WTERMSIG(usage.status)
+        if number == signal.SIGXCPU:
+            return Fault(FailureKind.TIMED_OUT, f"{usage.cpu_s:.1f} s of CPU used, limit {budget_s:.1f} s")
+        name = signal.Signals(number).name
+        if number == signal.SIGKILL:
+            return Fault(FailureKind.CRASHED, f"killed by {name} at {usage.peak_mib:.0f} MiB (the machine's memory?)")
+        return Fault(FailureKind.CRASHED, f"ended by {name} after {usage.cpu_s:.1f} s of CPU")
+
+    def _warden_words(self) -> str:
+        self._errors.seek(0)
+        text = self._errors.read().decode("utf-8", "replace").strip()
+        return text.splitlines()[-1] if text else f"exit status {self._warden.poll()}"
+
+
+def _account(fault: Fault | ReportedFault) -> tuple[FailureKind, str]:
+    """Return kind and detail; the child's own words are read with care, for they may be anything."""
+    if isinstance(fault, Fault):
+        return fault.kind, printable(fault.detail)
+    try:
+        report = json.loads(fault.body)
+        return FailureKind(report["kind"]), printable(str(report["detail"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return FailureKind.BROKE_PROTOCOL, "sent a report of its failure that cannot be read"
+
+
+def _environment() -> dict[str, str]:
+    """Return the whole environment beyond the wall: no key, no home, one thread everywhere."""
+    site = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/nonexistent",
+        "PYTHONPATH": os.pathsep.join(site),
+        "PYTHONHASHSEED": "0",
+        "OPENCV_FOR_THREADS_NUM": "1",
+        **dict.fromkeys(one_thread, "1"),
+    }

@@ -1,0 +1,321 @@
+"""Beyond the wall: the nursery, which loads one candidate, and its children, which code with it.
+
+Imports nothing of labkit. The nursery never sees a clip; it forks one child for each encode and each
+decode. Nothing that this file says is believed: sizes, pixels and clocks are read on the lab's side.
+
+A reply is one byte of kind, the length as u64, the body:
+
+    b"L" loaded (JSON)      b"P" a payload      b"F" a frame: y, u, v      b"X" failed (JSON)
+"""
+
+import ast
+import ctypes
+import importlib
+import json
+import linecache
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import threading
+import types
+
+import warmup  # beside this file
+
+SOURCE_NAME = "<candidate>"
+LENGTH = struct.Struct("<Q")
+HEAVY = ("numpy", "cv2", "scipy", "torch", "torchvision", "numba", "constriction")
+CONTRACT = {
+    "frame": ("compress_video_frame", "decompress_video_frame"),
+    "clip": ("compress_video", "decompress_video"),
+}
+DETAIL_CHARS = 2000
+MIB = 2**20
+PR_SET_PDEATHSIG = 1
+
+
+class BrokenError(Exception):
+    """The candidate's fault, found by us: kind and detail of a failure."""
+
+    def __init__(self, kind, detail):
+        super().__init__(detail)
+        self.kind, self.detail = kind, detail
+
+
+class Pipe:
+    """The two ends that a run talks through."""
+
+    def __init__(self, request, reply):
+        self.request, self.reply = request, reply
+
+    def read(self, size):
+        data = bytearray(size)
+        view, done = memoryview(data), 0
+        while done < size:
+            got = os.readv(self.request, [view[done:]])
+            if got == 0:
+                os._exit(0)  # the lab has closed the run
+            done += got
+        return data
+
+    def read_sized(self):
+        return self.read(LENGTH.unpack(self.read(LENGTH.size))[0])
+
+    def send(self, kind, *parts):
+        total = sum(len(part) for part in parts)
+        for part in (kind + LENGTH.pack(total), *parts):
+            view = memoryview(part)
+            while len(view):
+                view = view[os.write(self.reply, view) :]
+
+    def send_failure(self, error):
+        self.send(b"X", json.dumps(describe(error)).encode("utf-8", "replace"))
+
+
+def nursery(control, blob, reply, output):
+    """Load the candidate, answer, then fork a child for each request until the warden goes."""
+    redirect_output(output)
+    pipe = Pipe(blob, reply)
+    order = json.loads(pipe.read_sized())
+    try:
+        program = load(order)
+        pipe.send(b"L", json.dumps({"form": program.form, "warmed": program.warmed}).encode())
+    # A candidate may raise anything at all while it loads, SystemExit included: all of it is its failure.
+    except BaseException as error:  # noqa: BLE001
+        pipe.send_failure(error)
+        os._exit(0)
+    os.close(blob)
+    os.close(reply)
+    warden = os.getppid()
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 16, 3)
+        if not message:
+            os._exit(0)
+        fork_child(program, control, fds, warden)
+        for fd in fds:
+            os.close(fd)
+
+
+def fork_child(program, control, fds, warden):
+    """Fork twice, so that the child belongs to the warden, whose wait4 is out of the candidate's reach."""
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)
+        return
+    if os.fork():
+        os._exit(0)
+    control.close()
+    request, reply, output = fds
+    redirect_output(output)
+    while os.getppid() != warden:
+        os.sched_yield()  # the middle process is about to leave; only then is the warden the parent
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    pipe = Pipe(request, reply)
+    try:
+        run(program, pipe)
+    # Whatever a candidate raises ends its run here, as data.
+    except BaseException as error:  # noqa: BLE001
+        pipe.send_failure(error)
+    os._exit(0)  # no atexit hook of the candidate runs
+
+
+def redirect_output(output):
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+
+class Program:
+    """A loaded candidate."""
+
+    def __init__(self, module, form):
+        self.module, self.form, self.warmed = module, form, "not warmed"
+        self.compress, self.decompress = (module.__dict__[name] for name in CONTRACT[form])
+
+
+def load(order):
+    source, limits = order["source"], order["limits"]
+    imports = imported_names(source)
+    for name in HEAVY:
+        if name in imports:
+            importlib.import_module(name)
+    importlib.import_module("numpy")  # frames are arrays, whatever the candidate imports
+    use_one_thread()
+    limit_resources(limits)
+    module = types.ModuleType("candidate")
+    module.__file__ = SOURCE_NAME
+    sys.modules["candidate"] = module
+    linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(keepends=True), SOURCE_NAME)
+    exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), module.__dict__)
+    program = Program(module, contract_form(module))
+    if "numba" in sys.modules and order["warmup"]:
+        program.warmed = warmup.warm(program, order["warmup"])
+    threads = threading.active_count()
+    tasks = len(os.listdir("/proc/self/task"))
+    if max(threads, tasks) > 1:
+        raise BrokenError(
+            "does not keep the contract", f"{max(threads, tasks)} threads run after loading; one is allowed"
+        )
+    return program
+
+
+def imported_names(source):
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def use_one_thread():
+    """A process with more threads cannot be forked safely; the environment has set the rest."""
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+        sys.modules["torch"].set_num_interop_threads(1)
+
+
+def limit_resources(limits):
+    with open("/proc/self/statm", "rb") as file:
+        pages = int(file.read().split()[0])
+    memory = pages * resource.getpagesize() + limits["memory_mib"] * MIB
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file grows; pipes are not files
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    limit_cpu(limits["load_cpu_s"])
+
+
+def limit_cpu(seconds):
+    soft = max(1, round(seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def contract_form(module):
+    defined = {
+        form: [name for name in names if callable(module.__dict__.get(name))] for form, names in CONTRACT.items()
+    }
+    complete = [form for form, names in defined.items() if len(names) == 2]
+    if len(complete) == 1 and sum(map(len, defined.values())) == 2:
+        return complete[0]
+    found = ", ".join(name for names in defined.values() for name in names) or "none of them"
+    raise BrokenError(
+        "does not keep the contract",
+        f"defines {found}; needs exactly one pair: {' and '.join(CONTRACT['frame'])}, "
+        f"or {' and '.join(CONTRACT['clip'])}",
+    )
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+def run(program, pipe):
+    order = json.loads(pipe.read_sized())
+    limit_cpu(order["cpu_s"])
+    config = order["config"]
+    if order["op"] == "encode":
+        encode(program, pipe, config)
+    else:
+        decode(program, pipe, config)
+
+
+def encode(program, pipe, config):
+    count = config["frame_count"]
+    if program.form == "clip":
+        frames = [read_frame(pipe, config) for _ in range(count)]
+        pipe.send(b"P", checked_payload(program.compress(frames, dict(config))))
+        return
+    for index in range(count):
+        frame = read_frame(pipe, config)
+        pipe.send(b"P", checked_payload(program.compress(frame, index, dict(config))))
+
+
+def decode(program, pipe, config):
+    count = config["frame_count"]
+    if program.form == "clip":
+        frames = program.decompress(bytes(pipe.read_sized()), dict(config))
+        if type(frames) not in (list, tuple):
+            raise BrokenError(
+                "wrong type", f"{CONTRACT['clip'][1]} returned {type_name(frames)}, expected a list of frames"
+            )
+        if len(frames) != count:
+            raise BrokenError("wrong shape", f"{CONTRACT['clip'][1]} returned {len(frames)} frames, expected {count}")
+        for frame in frames:
+            pipe.send(b"F", *checked_planes(frame, config))
+        return
+    for index in range(count):
+        data = bytes(pipe.read_sized())
+        pipe.send(b"F", *checked_planes(program.decompress(data, index, dict(config)), config))
+
+
+def read_frame(pipe, config):
+    """Return (y, u, v) on a private, writable copy."""
+    numpy = sys.modules["numpy"]
+    width, height = config["width"], config["height"]
+    luma, chroma = width * height, width * height // 4
+    samples = numpy.frombuffer(pipe.read(luma + 2 * chroma), dtype=numpy.uint8)
+    return (
+        samples[:luma].reshape(height, width),
+        samples[luma : luma + chroma].reshape(height // 2, width // 2),
+        samples[luma + chroma :].reshape(height // 2, width // 2),
+    )
+
+
+def checked_payload(payload):
+    if type(payload) is not bytes:  # a subclass could lie about its length
+        raise BrokenError("wrong type", f"the encoder returned {type_name(payload)}, expected bytes")
+    return payload
+
+
+def checked_planes(frame, config):
+    numpy = sys.modules["numpy"]
+    if type(frame) not in (tuple, list) or len(frame) != 3:
+        size = f" of {len(frame)}" if type(frame) in (tuple, list) else ""
+        raise BrokenError("wrong type", f"the decoder returned {type_name(frame)}{size}, expected a tuple (y, u, v)")
+    width, height = config["width"], config["height"]
+    shapes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
+    planes = []
+    for name, plane, shape in zip("yuv", frame, shapes, strict=True):
+        if type(plane) is not numpy.ndarray or plane.dtype != numpy.uint8:
+            what = f"an array of {plane.dtype}" if type(plane) is numpy.ndarray else type_name(plane)
+            raise BrokenError(
+                "wrong type", f"plane {name} of the decoded frame is {what}, expected a numpy array of uint8"
+            )
+        if plane.shape != shape:
+            raise BrokenError("wrong shape", f"plane {name} of the decoded frame is {plane.shape}, expected {shape}")
+        planes.append(plane.tobytes())
+    return planes
+
+
+def type_name(value):
+    return type(value).__name__[:80]
+
+
+def describe(error):
+    """Return kind and detail of a failure; formatted here, since a hostile __str__ must stay in here."""
+    if isinstance(error, BrokenError):
+        return {"kind": error.kind, "detail": error.detail[:DETAIL_CHARS]}
+    kind = "out of memory" if isinstance(error, MemoryError) else "raised"
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001  (a candidate's exception may refuse to be printed)
+        text = "(its text could not be made)"
+    lines = [f"{type_name(error)}: {text[:DETAIL_CHARS]}"]
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename == SOURCE_NAME:
+            line = linecache.getline(SOURCE_NAME, trace.tb_lineno).strip()
+            lines.append(f"line {trace.tb_lineno}, in {code.co_name}: {line[:200]}")
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename == SOURCE_NAME:
+        lines.append(f"line {error.lineno}: {(error.text or '').strip()[:200]}")
+    return {"kind": kind, "detail": "\n".join(lines[:1] + lines[1:][-6:])}

@@ -1,0 +1,61 @@
+"""papermill with its gaps closed: parameters checked, output written whole or not at all, success from the ledger."""
+
+import difflib
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import papermill
+from traitlets.config import Config
+
+from labkit.errors import CampaignError, SettingsError
+from labkit.settings import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+_OVER_IPC = Config({"KernelManager": {"transport": "ipc"}})  # over TCP two kernels may race for a port
+
+
+def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object]) -> Path:
+    """Execute a parameterised notebook in a fresh kernel; return `output`, which is replaced in one step.
+
+    When a cell fails, what was executed so far is kept as `output` too.
+
+    Raises:
+        SettingsError: the notebook is missing, or has no parameter of a given name (papermill would ignore it).
+        CampaignError: a cell failed; its error's text is in the message.
+    """
+    if not notebook.is_file():
+        raise SettingsError(f"{notebook}: no such notebook")
+    known = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+            raise SettingsError(f"{notebook.name} has no parameter {name!r}; {hint}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    fresh = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of papermill's and jupyter's own making; nothing of ours runs in here
+            papermill.execute_notebook(
+                str(notebook), str(fresh), parameters=dict(parameters), kernel_name="python3", progress_bar=False,
+                cwd=str(notebook.parent), config=_OVER_IPC,
+            )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        raise CampaignError(f"{output.name}, cell {error.exec_count}: {error.evalue}") from error
+    finally:
+        if fresh.exists():
+            fresh.replace(output)
+    return output
+
+
+def generation_notebook(campaign: Path, number: int) -> Path:
+    """Return where a campaign keeps the executed notebook of a generation."""
+    return campaign / "notebooks" / f"generation-{number:03d}.ipynb"
+
+
+def run_generation(campaign: Path, number: int) -> Path:
+    """Run (or show again) one generation through `notebooks/generation.ipynb`; return the executed notebook."""
+    parameters = {"campaign": str(campaign.resolve()), "generation": number}
+    return run_notebook(NOTEBOOKS / "generation.ipynb", generation_notebook(campaign, number), parameters)

@@ -1,0 +1,48 @@
+"""The child of the static check: reads a source and rules from stdin, writes findings to stdout, both JSON.
+
+Run by path in an isolated interpreter without site-packages. The parser is the one part of the lab that reads
+a hostile text before any wall stands, so it works under limits, in a process that can only be lost.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+from types import ModuleType
+
+MEMORY_MIB = 768
+CPU_S = 5
+
+
+def _find_siblings() -> None:
+    """Make labkit.policy importable without running labkit's own modules, which load libraries."""
+    here = Path(__file__).resolve().parent
+    for name, folder in (("labkit", here.parent), ("labkit.policy", here)):
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+
+
+def _limit() -> None:
+    memory = MEMORY_MIB * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def main() -> None:
+    """Answer one request."""
+    _find_siblings()
+    from labkit.policy.checker import find
+    from labkit.policy.rules import Rules
+
+    _limit()
+    request = json.load(sys.stdin)
+    rules = Rules.of(request["rules"], "request")
+    findings = find(request["source"], rules, request["missing"])
+    json.dump([[part.line, part.what, part.why, part.instead] for part in findings], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What the terminal shows: tables and progress bars."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from labkit.adopt import REFERENCE
+from labkit.campaign import Campaign
+from labkit.ledger import Entry
+from labkit.progress import read_progress
+from labkit.rd import RDPoint
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_STYLES = {"adopted": "green", "rejected": "yellow", "failed": "red"}
+_POLL_S = 0.25
+
+
+class _Rate(ProgressColumn):
+    """Rate points a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed, or nothing before there is one."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
+        console=err, transient=True, disable=not err.is_terminal,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar on a terminal while the block runs; give the function that moves it."""
+    with _bar() as bar:
+        task = bar.add_task(label, total=None)
+
+        def move(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{label}: {what}")
+
+        yield move
+
+
+@contextlib.contextmanager
+def following(folder: Path, generation: int) -> Iterator[None]:
+    """Show how far a generation has come while another process runs it."""
+    stop = threading.Event()
+
+    def follow(bar: Progress) -> None:
+        task = bar.add_task(f"generation {generation}", total=None)
+        while not stop.wait(_POLL_S):
+            state = read_progress(folder)
+            if state and state["generation"] == generation and state["jobs"]:
+                jobs = state["jobs"]
+                busy = [f"{name}: {job['what']}" for name, job in jobs.items() if job["done"] < job["total"]]
+                done, total = (sum(job[key] for job in jobs.values()) for key in ("done", "total"))
+                bar.update(
+                    task, completed=done, total=total, description=f"generation {generation} {'; '.join(busy[:2])}"
+                )
+
+    with _bar() as bar:
+        thread = threading.Thread(target=follow, args=(bar,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def percent(value: float | None) -> str:
+    """Return a change in percent, or a dash where there is no number."""
+    return "-" if value is None else f"{value:+.1f} %"
+
+
+def campaign_table(campaign: Campaign) -> Table:
+    """Return one line for each candidate."""
+    table = Table(title=f"{campaign.folder.name}: BD-rate is percent of bits at equal PSNR, negative is better")
+    for name in ("gen", "no", "version"):
+        table.add_column(name, justify="right")
+    table.add_column("hypothesis", ratio=3)
+    table.add_column("vs champion", justify="right", no_wrap=True)
+    table.add_column(f"vs {REFERENCE}", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    table.add_column("reason", ratio=4)
+    for entry in campaign.ledger.entries():
+        table.add_row(*_cells(campaign, entry))
+    return table
+
+
+def _cells(campaign: Campaign, entry: Entry) -> list[Text]:
+    verdict = entry.verdict
+    against_x265 = campaign.against(entry.evaluation) if entry.evaluation else None
+    cells = [
+        str(entry.generation),
+        str(entry.number),
+        "" if entry.version is None else f"v{entry.version}",
+        entry.candidate.hypothesis,
+        percent(verdict.bd_rate_pct if verdict else None),
+        percent(against_x265),
+    ]
+    reason = shortened("; ".join(verdict.reasons) if verdict else "")
+    return [*map(Text, cells), Text(entry.outcome, style=_STYLES.get(entry.outcome, "")), Text(reason)]
+
+
+def shortened(text: str, limit: int = 300) -> str:
+    """Return the first line or two of `text`, on one line."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[:limit] + " ..."
+
+
+def points_table(points: Sequence[RDPoint], title: str) -> Table:
+    """Return one line for each rate point."""
+    table = Table(title=title)
+    table.add_column("clip")
+    for name in ("QP", "bytes", "kbps", "PSNR dB", "PSNR-Y dB", "SSIM", "worst block dB", "encode s", "decode s"):
+        table.add_column(name, justify="right")
+    for p in points:
+        table.add_row(
+            p.clip, str(p.qp), f"{p.bytes:,}", f"{p.rate_kbps:.1f}", f"{p.psnr_db:.2f}", f"{p.psnr_y_db:.2f}",
+            f"{p.ssim:.4f}", f"{p.worst_block_db:.1f}", f"{p.encode_s:.2f}", f"{p.decode_s:.2f}",
+        )  # fmt: skip
+    return table
