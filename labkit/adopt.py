@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from statistics import fmean
 from typing import Literal
 
@@ -13,6 +14,9 @@ Anchors = Mapping[str, Mapping[str, Sequence[RDPoint]]]
 """Rate points of real encoders, by anchor name, then by clip name."""
 
 REFERENCE = "x265-medium"
+
+_ROUNDING_PCT = 1e-9
+"""What the logarithms behind a BD-rate may be off: exactly 0.9 x the rate must count as -10 %."""
 
 
 class Decision(StrEnum):
@@ -115,8 +119,8 @@ def versus(evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], l
         label: what the reference is called in a reason: "the champion", "x265-medium".
     """
     comparisons = []
-    for clip, theirs in reference.items():
-        ours = evaluation.on(clip)
+    for clip in dict.fromkeys((*reference, *evaluation.clips)):  # a clip that one side lacks is no clip won
+        ours, theirs = evaluation.on(clip), reference.get(clip, ())
         if {point.clip_hash for point in ours} != {point.clip_hash for point in theirs}:
             comparisons.append(Comparison(clip, None, "the two were not measured on the same frames"))
         else:
@@ -133,11 +137,11 @@ def mean_bd_rate(by_clip: Sequence[Comparison]) -> float | None:
 def _judge_bd_rate(challenger: Evaluation, by_clip: tuple[Comparison, ...], rule: BdRateRule) -> Verdict:
     mean = _number(mean_bd_rate(by_clip))
     against = []
-    if mean > -rule.min_gain_pct:
+    if mean > -rule.min_gain_pct + _ROUNDING_PCT:
         against.append(f"{mean:+.2f} % on average, the rule asks for {-rule.min_gain_pct:+.2f} % or less")
     for comparison in by_clip:
         change = _number(comparison.bd_rate_pct)
-        if change > rule.max_clip_loss_pct:
+        if change > rule.max_clip_loss_pct + _ROUNDING_PCT:
             against.append(
                 f"{comparison.clip} got worse: {change:+.2f} %, the rule allows at most {rule.max_clip_loss_pct:+.2f} %"
             )
@@ -182,6 +186,8 @@ def _judge_threshold(
             Decision.REJECTED, (f"{REFERENCE} was not measured on the same clips and QPs: no floor to hold",)
         )
     psnr = fmean(ours.psnr_db for ours, _ in pairs) / fmean(theirs.psnr_db for _, theirs in pairs)
+    if not isfinite(psnr):  # one lossless point would lift any mean over the floor
+        return Verdict(Decision.REJECTED, ("a lossless point: its PSNR is infinite, no mean over points exists",))
     against = []
     if psnr < rule.min_psnr_ratio:
         against.append(f"PSNR is {psnr:.3f} x that of {REFERENCE}, the rule asks for {rule.min_psnr_ratio:.3f} x")
@@ -194,8 +200,10 @@ def _judge_threshold(
         chance = "" if ratio < rule.first_rate_ratio else ", adopted to give it a chance"
         return _verdict(against, f"first version: {ratio:.2f} x the rate of {REFERENCE}{chance}", None, ())
     pairs = _at_same_qp(challenger.points, champion.points)
-    if len(pairs) < len(challenger.points):
+    if len(pairs) < max(len(challenger.points), len(champion.points)):
         return Verdict(Decision.REJECTED, ("the champion was not measured on the same clips and QPs",))
+    if not all(point.raw_bytes for pair in pairs for point in pair):
+        return Verdict(Decision.REJECTED, ("the size of the clips' samples is not recorded: no compression ratio",))
     ratio = _rate_ratio(pairs)
     gain = fmean(_compression(ours) for ours, _ in pairs) / fmean(_compression(theirs) for _, theirs in pairs)
     shown = f"{ratio:.3f} x the champion's rate, {gain:.2f} x its compression ratio"

@@ -230,6 +230,7 @@ class AnchorShelf:
             decode_s=decode_s,
             candidate=f"anchor:{spec.name}",
             bitstream_sha256=bitstream.sha256,
+            raw_bytes=clip.data.nbytes,
             frame_bytes=bitstream.frame_bytes,
             **asdict(meter.result()),
         )

@@ -5,6 +5,7 @@ Nothing here knows of notebooks: a notebook calls `Campaign.generation(number)`.
 
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, versus
 from labkit.anchors import AnchorShelf
-from labkit.candidate import Candidate, Evaluation, read_candidate
+from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
-from labkit.errors import CampaignError, ProposerError
+from labkit.errors import AnchorError, CampaignError, ProposerError
 from labkit.evaluate import Keep, evaluate
 from labkit.footage.library import find_clips
 from labkit.jail import ISOLATION
@@ -201,18 +202,19 @@ class Campaign:
         return self.recorded(number)
 
     def _step(self, number: int) -> None:
-        started = time.monotonic()
+        started, stop = time.monotonic(), threading.Event()
         progress = ProgressFile(self.folder, number)
         if (champion := self.champion) is not None:
             self._settle(champion)
         if number not in self.ledger.generations():
             version_to_beat = champion.version if champion else None
             self.ledger.begin_generation(number, version_to_beat, ISOLATION)
-        with _workers(self.settings.parallel) as pool:
-            anchors = [pool(self._measure_anchor, name, clip, progress) for name, clip in self._missing_anchors()]
+        with _workers(self.settings.parallel, stop) as pool:
+            missing = self._missing_anchors() if number == 0 else ()
+            anchors = [pool(self._measure_anchor, name, clip, progress) for name, clip in missing]
             self._propose(number)
             waiting = [entry for entry in self.ledger.entries(number) if entry.evaluation is None]
-            measured = [pool(self._measure, entry, progress) for entry in waiting]
+            measured = [pool(self._measure, entry, progress, stop) for entry in waiting]
             for job in (*measured, *anchors):
                 job()
         self._judge(number, champion)
@@ -231,7 +233,12 @@ class Campaign:
     def _measure_anchor(self, name: str, clip: Clip, progress: ProgressFile) -> None:
         job = f"{name} on {clip.name}"
         progress.report(job, 0, 1, "encoding")
-        points = AnchorShelf(cache_folder() / "anchors", Distortion).curve(clip, name)
+        try:
+            points = AnchorShelf(cache_folder() / "anchors", Distortion).curve(clip, name)
+        except AnchorError as error:  # the candidates' figures stand without it: said aloud, shown in every report
+            self.ledger.record_alert(0, "anchor missing", f"{name} on {clip.name}: {error}")
+            progress.report(job, 1, 1, "not to be had")
+            return
         self.ledger.record_anchor(name, points)
         progress.report(job, 1, 1, "measured")
 
@@ -267,13 +274,13 @@ class Campaign:
             experiments=tuple(map(_experiment, entries)),
         )
 
-    def _measure(self, entry: Entry, progress: ProgressFile) -> None:
+    def _measure(self, entry: Entry, progress: ProgressFile, stop: threading.Event) -> None:
         job = f"candidate {entry.number}"
         keep = self.keep(entry.number)
         shutil.rmtree(keep.folder, ignore_errors=True)  # what a killed process may have left
         evaluation = evaluate(
             entry.candidate, self.clips, self.settings.qps, self.settings.limits, keep,
-            lambda done, total, what: progress.report(job, done, total, what),
+            lambda done, total, what: progress.report(job, done, total, what), stop,
         )  # fmt: skip
         progress.report(job, 1, 1, "measured" if evaluation.points else "failed")
         self.ledger.record_evaluation(entry.number, evaluation)
@@ -347,12 +354,13 @@ def versions_in_use() -> dict[str, str]:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[Callable[..., Callable[[], None]]]:
-    """Give a function that starts work and returns one that waits for it; when one fails, drop what waits."""
+def _workers(count: int, stop: threading.Event) -> Iterator[Callable[..., Callable[[], None]]]:
+    """Give a function that starts work and returns one that waits for it; when one fails, end the others."""
     with ThreadPoolExecutor(count) as executor:
         try:
             yield lambda work, *args: executor.submit(work, *args).result
         except BaseException:
+            stop.set()
             executor.shutdown(cancel_futures=True)
             raise
 

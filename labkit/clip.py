@@ -89,7 +89,7 @@ class Clip:
     def hash(self) -> str:
         """SHA-256, hex, over size, frame rate and every sample: two clips with one hash are the same video."""
         digest = hashlib.sha256(f"{self.width}x{self.height}@{self.fps}\n".encode())
-        digest.update(memoryview(np.ascontiguousarray(self.data)).cast("B"))
+        digest.update(np.ascontiguousarray(self.data).data)
         return digest.hexdigest()
 
     @property

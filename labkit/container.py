@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from functools import cached_property
+from math import gcd
 
 from labkit.clip import Clip
 from labkit.errors import ContainerError
@@ -92,6 +93,8 @@ class Container:
             raise ContainerError(
                 f"damaged container: {frames} frames of {width}x{height} at {numerator}/{denominator} fps"
             )
+        if gcd(numerator, denominator) > 1:  # a second spelling of one rate would be a place to hide bits
+            raise ContainerError(f"damaged container: {numerator}/{denominator} fps is not in its lowest terms")
         payloads = _payloads(data, frames if form == Form.FRAME else 1)
         return cls(Form(form), qp, width, height, Fraction(numerator, denominator), frames, payloads)
 

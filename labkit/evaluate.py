@@ -5,6 +5,7 @@ there is no code path by which another codec's number could stand in its row.
 """
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ def evaluate(
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     keep: Keep | None = None,
     progress: Progress = lambda done, total, what: None,
+    stop: threading.Event | None = None,
 ) -> Evaluation:
     """Return all rate points of `candidate`, or the failure that ended it.
 
@@ -60,6 +62,10 @@ def evaluate(
         clips: at least one, with different names.
         qps: at least one; four or more make a curve.
         limits: what the candidate may use.
+        stop: set by another thread to give up at once.
+
+    Raises:
+        JailError: the wall cannot be raised, or `stop` was set.
     """
     if not clips or not qps or len({clip.name for clip in clips}) < len(clips):
         raise ValueError(f"needs clips of different names and QPs, got {[c.name for c in clips]} and {list(qps)}")
@@ -69,7 +75,7 @@ def evaluate(
     if failure := refused(candidate):
         return Evaluation(candidate.hash, ISOLATION, failure=failure, wall_s=time.monotonic() - started)
     progress(0, total, "loading behind the wall")
-    with Nursery(candidate, limits) as nursery:
+    with Nursery(candidate, limits, stop=stop) as nursery:
         outcome = nursery.failure or _measure_all(nursery, clips, qps, keep, progress)
         points, failure = ((), outcome) if isinstance(outcome, Failure) else (outcome, None)
         return Evaluation(

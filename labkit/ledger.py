@@ -36,6 +36,22 @@ class _Json(sa.TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class _Text(sa.TypeDecorator[str]):
+    """Text of others, whatever it holds: a lone surrogate, which UTF-8 cannot spell, goes in as bytes."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        try:
+            return value.encode("utf-8").decode("utf-8") if value else value
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
 _tables = sa.MetaData()
 _POINT_FIELDS = dataclasses.fields(RDPoint)
 _COLUMN_TYPES: dict[Any, Any] = {str: sa.Text, int: sa.BigInteger, float: sa.Float}
@@ -59,15 +75,16 @@ _generations = _table("generations", _number("number", primary_key=True), _numbe
 _proposals = _table("proposals", _number("number", primary_key=True), _number("generation", nullable=False),
                     _number("slot", nullable=False), sa.Column("candidate", sa.Text, nullable=False),
                     sa.Column("parent", sa.Text, nullable=False), sa.Column("proposer", sa.Text, nullable=False),
-                    sa.Column("hypothesis", sa.Text, nullable=False), sa.Column("source", sa.Text, nullable=False),
+                    sa.Column("hypothesis", _Text, nullable=False), sa.Column("source", _Text, nullable=False),
                     sa.UniqueConstraint("generation", "slot"))  # fmt: skip
 _evaluations = _table("evaluations", _number("proposal", primary_key=True, autoincrement=False),
                       sa.Column("candidate", sa.Text, nullable=False), sa.Column("isolation", sa.Text, nullable=False),
                       sa.Column("failure", _Json), sa.Column("wall_s", sa.Float), sa.Column("cpu_s", sa.Float),
-                      sa.Column("warmed", sa.Boolean), sa.Column("output", sa.Text))  # fmt: skip
+                      sa.Column("warmed", sa.Boolean), sa.Column("output", _Text))  # fmt: skip
 _points = _table("rate_points", _number("id", primary_key=True), _number("proposal"), sa.Column("anchor", sa.Text),
                  *(sa.Column(f.name, _COLUMN_TYPES.get(f.type, _Json), nullable=False) for f in _POINT_FIELDS),
-                 sa.UniqueConstraint("proposal", "clip", "qp"), sa.UniqueConstraint("anchor", "clip", "qp"))  # fmt: skip
+                 sa.UniqueConstraint("proposal", "clip", "qp"),
+                 sa.UniqueConstraint("anchor", "clip", "qp"))  # fmt: skip
 _verdicts = _table("verdicts", _number("proposal", primary_key=True, autoincrement=False),
                    sa.Column("decision", sa.Text, nullable=False), _number("version", unique=True),
                    sa.Column("bd_rate_pct", sa.Float), sa.Column("by_clip", _Json, nullable=False),
@@ -75,7 +92,7 @@ _verdicts = _table("verdicts", _number("proposal", primary_key=True, autoincreme
 _costs = _table("costs", _number("id", primary_key=True), _number("generation"), _number("proposal"),
                 sa.Column("proposer", sa.Text), sa.Column("usd", sa.Float, nullable=False))  # fmt: skip
 _alerts = _table("alerts", _number("id", primary_key=True), _number("generation"), sa.Column("kind", sa.Text),
-                 sa.Column("text", sa.Text, nullable=False))  # fmt: skip
+                 sa.Column("text", _Text, nullable=False))  # fmt: skip
 _ends = _table("generation_ends", _number("number", primary_key=True), sa.Column("wall_s", sa.Float))
 
 
@@ -109,20 +126,22 @@ class Entry:
 class Ledger:
     """Open (or make) the database at `url`: "sqlite:///path" or any that SQLAlchemy knows."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+    def __init__(self, url: str | sa.URL) -> None:
+        shown = "of this URL"
         try:
+            shown = str(sa.make_url(url))  # a password in it is shown as ***
+            self.engine = sa.create_engine(url)
+            if self.engine.dialect.name == "sqlite":
+                sa.event.listen(self.engine, "connect", _prepare_sqlite)
             _tables.create_all(self.engine)
             self._forbid_changes()
-        except SQLAlchemyError as error:
-            raise LedgerError(f"cannot open the ledger {url}: {_cause(error)}") from error
+        except (SQLAlchemyError, ImportError) as error:
+            raise LedgerError(f"cannot open the ledger {shown}: {_cause(error)}") from error
 
     @classmethod
     def at(cls, folder: Path) -> "Ledger":
         """Return the ledger of the campaign in `folder`."""
-        return cls(f"sqlite:///{folder / 'ledger.sqlite'}")
+        return cls(sa.URL.create("sqlite", database=str(folder / "ledger.sqlite")))  # a name may hold ? or %
 
     def close(self) -> None:
         """Give the connections back."""
@@ -132,11 +151,14 @@ class Ledger:
         if self.engine.dialect.name != "sqlite":
             return
         with self.engine.begin() as connection:
-            for table in _tables.tables:
-                for action in ("UPDATE", "DELETE"):
+            for name, table in _tables.tables.items():
+                # INSERT OR REPLACE deletes without a DELETE: so no row may come whose key stands already
+                standing = f" WHEN EXISTS (SELECT 1 FROM {name} WHERE {_same_key(table)})"
+                for action, when in (("UPDATE", ""), ("DELETE", ""), ("INSERT", standing)):
+                    told = f"the ledger only grows: no {action} of a row of {name} that stands"
                     connection.exec_driver_sql(
-                        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table} "
-                        f"BEGIN SELECT RAISE(ABORT, 'the ledger only grows: no {action} of {table}'); END"
+                        f"CREATE TRIGGER IF NOT EXISTS {name}_no_{action.lower()} BEFORE {action} ON {name}{when} "
+                        f"BEGIN SELECT RAISE(ABORT, '{told}'); END"
                     )
 
     def _add(self, *rows: tuple[sa.Table, Mapping[str, Any]]) -> int:
@@ -152,9 +174,12 @@ class Ledger:
         return int(keys[0][0]) if keys and keys[0] and isinstance(keys[0][0], int) else 0
 
     def _rows(self, table: sa.Table, *where: Any) -> list[Any]:
+        return self._select(sa.select(table).where(*where).order_by(*table.primary_key))
+
+    def _select(self, query: sa.Select[Any]) -> list[Any]:
         try:
             with self.engine.connect() as connection:
-                return list(connection.execute(sa.select(table).where(*where).order_by(*table.primary_key)))
+                return list(connection.execute(query))
         except SQLAlchemyError as error:
             raise LedgerError(f"cannot read the ledger {self.engine.url}: {_cause(error)}") from error
 
@@ -218,7 +243,7 @@ class Ledger:
 
     def record_proposal(self, generation: int, slot: int, proposal: Proposal, proposer: str) -> int:
         """Add a proposal and its cost the moment they exist; return its number."""
-        number = self._count(_proposals)
+        ((number,),) = self._select(sa.select(sa.func.count()).select_from(_proposals))
         candidate = proposal.candidate
         self._add(
             (_proposals, {"number": number, "generation": generation, "slot": slot, "candidate": candidate.hash,
@@ -226,10 +251,18 @@ class Ledger:
                           "hypothesis": candidate.hypothesis, "source": candidate.source}),
             (_costs, {"generation": generation, "proposal": number, "proposer": proposer, "usd": proposal.cost_usd}),
         )  # fmt: skip
-        return number
+        return int(number)
 
     def record_evaluation(self, number: int, evaluation: Evaluation) -> None:
-        """Add what was measured of an entry: rate points or the failure."""
+        """Add what was measured of an entry: rate points or the failure.
+
+        Raises:
+            ValueError: the figures are another program's than the entry's.
+        """
+        (proposal,) = self._rows(_proposals, _proposals.c.number == number) or (None,)
+        measured = {evaluation.candidate, *(point.candidate for point in evaluation.points)}
+        if proposal is None or measured != {proposal.candidate}:
+            raise ValueError(f"entry {number} is {proposal and proposal.candidate}, the figures are of {measured}")
         row = {
             "proposal": number, "candidate": evaluation.candidate, "isolation": evaluation.isolation,
             "failure": dataclasses.asdict(evaluation.failure) if evaluation.failure else None,
@@ -255,8 +288,9 @@ class Ledger:
         }))  # fmt: skip
 
     def record_alert(self, generation: int, kind: str, text: str) -> None:
-        """Add something that a person should look at."""
-        self._add((_alerts, {"generation": generation, "kind": kind, "text": text}))
+        """Add something that a person should look at; said once, however often a generation is resumed."""
+        if (generation, kind, text) not in {(row.generation, row.kind, row.text) for row in self.alerts()}:
+            self._add((_alerts, {"generation": generation, "kind": kind, "text": text}))
 
     def alerts(self) -> list[Any]:
         """Return all alerts: generation, kind, text."""
@@ -286,9 +320,12 @@ class Ledger:
             clips[row.clip] = (*clips.get(row.clip, ()), _point(row))
         return found
 
-    def _count(self, table: sa.Table) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+def _same_key(table: sa.Table) -> str:
+    """Return SQL that is true of a row with the primary key or a unique key of the row to come."""
+    unique = [c.columns for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
+    keys = [" AND ".join(f"{c.name} = NEW.{c.name}" for c in key) for key in (table.primary_key.columns, *unique)]
+    return " OR ".join(f"({key})" for key in keys)
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
@@ -299,7 +336,8 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _point(row: Any) -> RDPoint:
     values: dict[str, Any] = {f.name: getattr(row, f.name) for f in _POINT_FIELDS}
-    return RDPoint(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return RDPoint(**{**values, **lists})
 
 
 def _entry(row: Any, evaluations: dict[int, Any], points: tuple[RDPoint, ...], verdicts: dict[int, Any]) -> Entry:
@@ -324,5 +362,5 @@ def _verdict(row: Any) -> Verdict:
     return Verdict(Decision(row.decision), tuple(row.reasons), row.bd_rate_pct, by_clip)
 
 
-def _cause(error: SQLAlchemyError) -> str:
+def _cause(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0]

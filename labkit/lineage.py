@@ -8,11 +8,20 @@ from labkit.candidate import Candidate
 from labkit.errors import LineageError
 
 _IDENTITY = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
-_QUIET = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.hooksPath=/dev/null")
+# what the user has set up for other repositories must neither stop a commit nor change a byte of a source
+_OWN_WAYS = (
+    "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.hooksPath=/dev/null",
+    "-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null", "-c", "i18n.commitEncoding=utf-8",
+)  # fmt: skip
+_FOR_PUSHING = ("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_PROXY", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
 
 
 class Lineage:
-    """The versions of one campaign: versions/v3.py, a commit with the metrics as trailers, the tag v3."""
+    """The versions of one campaign: versions/v3.py, a commit with the metrics as trailers, the tag v3.
+
+    Args:
+        remote: a URL, a path (from `folder`, if relative) or a name that the campaign's repository knows.
+    """
 
     def __init__(self, folder: Path, remote: str = "") -> None:
         self.folder, self.remote = folder, remote
@@ -22,49 +31,73 @@ class Lineage:
         return self.folder / "versions" / f"v{version}.py"
 
     def adopt(self, version: int, candidate: Candidate, trailers: dict[str, str]) -> None:
-        """Make sure that file, commit and tag of `version` stand; what stands already is left alone.
+        """Make sure that file, commit and tag of `version` stand, here and at the remote; what stands is left alone.
 
         Raises:
             LineageError: git refuses, or the tag points at another text.
         """
-        if not (self.folder / ".git").exists():
-            self._git("init", "--quiet", "--initial-branch=main")
-        tag, name = f"v{version}", f"versions/v{version}.py"
-        if self._git("tag", "--list", tag):
-            if self._git("show", f"{tag}:{name}", strip=False) != candidate.source:
-                raise LineageError(f"{self.folder}: tag {tag} holds another text than the ledger; someone changed it")
-            return
-        path = self.path(version)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(candidate.source, encoding="utf-8", newline="")
-        self._git("add", "--force", name)
-        if self._git("status", "--porcelain", "--", name):
-            lines = [f"{key}: {value}" for key, value in trailers.items()]
-            self._git("commit", "--quiet", "-m", f"{tag}: {candidate.hypothesis or candidate.proposer}",
-                      "-m", "\n".join(lines), "--", name)  # fmt: skip
-        self._git("tag", tag)
+        self._git("init", "--quiet", "--initial-branch=main")  # also mends one that was cut short
+        tag, name, path = f"v{version}", f"versions/v{version}.py", self.path(version)
+        tagged = bool(self._git("tag", "--list", tag))
+        if tagged and self._git("show", f"refs/tags/{tag}:{name}") != candidate.source.encode():
+            raise LineageError(f"{self.folder}: tag {tag} holds another text than the ledger; someone changed it")
+        if not (tagged and path.exists()):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(candidate.source.encode())
+        if not tagged:
+            self._git("add", "--force", name)
+            if self._git("status", "--porcelain", "--", name):
+                self._git("commit", "--quiet", "-F", "-", "--", name, text=_message(tag, candidate, trailers))
+            self._git("tag", tag)
         if self.remote:
-            self._git("push", "--quiet", self.remote, "HEAD:main", tag)
+            self._push(version)
+
+    def _push(self, version: int) -> None:
+        try:
+            # every version, not only this one: a push may have failed before, or the remote may be new
+            self._git("push", "--quiet", "--", self.remote, "HEAD:refs/heads/main", "refs/tags/v*:refs/tags/v*")
+        except LineageError as error:
+            raise LineageError(
+                f"version {version} stands in {self.folder} but not at the remote {self.remote!r}; "
+                f"mend that or name another, and call again: {error}"
+            ) from error
 
     def keep_rejected(self, number: int, candidate: Candidate, reasons: tuple[str, ...]) -> None:
         """Leave a rejected or failed source as a file, its reasons beside it."""
         folder = self.folder / "rejected"
         folder.mkdir(exist_ok=True)
         (folder / f"{number:04d}.py").write_text(candidate.source, encoding="utf-8", errors="replace", newline="")
-        (folder / f"{number:04d}.txt").write_text("\n".join((candidate.hypothesis, *reasons)) + "\n", encoding="utf-8")
+        told = "\n".join((candidate.hypothesis, *reasons)) + "\n"
+        (folder / f"{number:04d}.txt").write_text(told, encoding="utf-8", errors="replace")
 
-    def _git(self, *args: str, strip: bool = True) -> str:
+    def _git(self, *args: str, text: str = "") -> bytes:
         # a hook or a rebase that started us must not lend its repository
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_FOR_PUSHING)}
+        environment["GIT_TERMINAL_PROMPT"] = "0"  # nobody sits there to type a password
+        # named, not searched for: from a damaged one git would climb to a repository around the campaign
+        place = (f"--git-dir={self.folder.absolute() / '.git'}", f"--work-tree={self.folder.absolute()}")
         try:
             result = subprocess.run(
-                ["git", *_IDENTITY, *_QUIET, *args], cwd=self.folder, env=environment,
-                capture_output=True, check=False,
+                ["git", *place, *_IDENTITY, *_OWN_WAYS, *args], cwd=self.folder, env=environment,
+                input=text.encode("utf-8", "replace"), capture_output=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
+            if not self.folder.exists():
+                raise LineageError(
+                    f"{self.folder} is gone; the ledger and versions of the campaign were in it"
+                ) from error
             raise LineageError("git is not installed; adopted versions are commits (apt-get install git)") from error
         if result.returncode != 0:
-            reason = result.stderr.decode("utf-8", "replace").strip()
+            reason = " ".join(result.stderr.decode("utf-8", "replace").split())
             raise LineageError(f"{self.folder}: git {args[0]} failed: {reason}")
-        text = result.stdout.decode("utf-8", "surrogatepass")  # not text mode: a lone \r must come back as it was
-        return text.strip() if strip else text
+        return result.stdout
+
+
+def _message(tag: str, candidate: Candidate, trailers: dict[str, str]) -> str:
+    """Return a commit message whose last paragraph is the trailers, whatever a hypothesis holds."""
+    subject = _one_line(f"{tag}: {candidate.hypothesis or candidate.proposer}")
+    return "\n".join((subject, "", *(f"{key}: {_one_line(value)}" for key, value in trailers.items()), ""))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("\0", " ").split())

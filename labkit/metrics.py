@@ -160,13 +160,16 @@ def _block_means(area: NDArray[np.float32], rows: int, columns: int) -> NDArray[
 def _ssim_map(original: Plane, decoded: Plane) -> NDArray[np.float32]:
     """Return SSIM at each place where the window lies inside.
 
-    Written with sum and difference of the planes: four filters instead of five, and a variance of the
-    difference that keeps its digits where the planes are nearly equal.
+    Written with sum and difference of the planes: four filters instead of five, and variances about
+    values near the means, which keep their digits in float32.
     """
     plus = cv2.add(original, decoded, dtype=cv2.CV_32F)
     minus = cv2.subtract(original, decoded, dtype=cv2.CV_32F)
-    mean_plus, mean_minus = np.square(_windowed(plus)), np.square(_windowed(minus))
-    var_plus = _windowed(plus * plus) - mean_plus
+    level = round(float(plus.mean()))
+    plus -= level
+    mean_plus, mean_minus = _windowed(plus), _windowed(minus)
+    var_plus = _windowed(plus * plus) - mean_plus * mean_plus
+    mean_plus, mean_minus = np.square(mean_plus + level), np.square(mean_minus)
     var_minus = _windowed(minus * minus) - mean_minus
     luminance = (mean_plus - mean_minus + 2 * _SSIM_C1) / (mean_plus + mean_minus + 2 * _SSIM_C1)
     structure = (var_plus - var_minus + 2 * _SSIM_C2) / (var_plus + var_minus + 2 * _SSIM_C2)

@@ -1,15 +1,17 @@
 """What a campaign was asked to do: one file or a few flags, checked before anything runs."""
 
 import difflib
+import math
 import os
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from labkit.adopt import BdRateRule, ParetoRule, Rule, ThresholdRule
+from labkit.adopt import REFERENCE, BdRateRule, ParetoRule, Rule, ThresholdRule
 from labkit.anchors import ANCHORS
 from labkit.container import MAX_QP
 from labkit.errors import SettingsError
@@ -21,6 +23,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CHANGEABLE = ("generations", "workers", "remote")
 """What may differ when a campaign is resumed; all else decides what its numbers mean."""
+
+_RULES: dict[str, type[BdRateRule | ThresholdRule | ParetoRule]] = {
+    "bd_rate": BdRateRule,
+    "threshold": ThresholdRule,
+    "pareto": ParetoRule,
+}
+
+_Whole = Annotated[int, Field(strict=True)]  # else "17" and true would pass for numbers
 
 
 class Settings(BaseModel):
@@ -41,18 +51,25 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clips: tuple[str, ...] = ("builtin",)
-    frames: Annotated[int, Field(ge=1)] | None = 17
-    qps: tuple[Annotated[int, Field(ge=0, le=MAX_QP)], ...] = QPS
+    frames: Annotated[_Whole, Field(ge=1)] | None = 17
+    qps: tuple[Annotated[_Whole, Field(ge=0, le=MAX_QP)], ...] = QPS
     anchors: tuple[str, ...] = tuple(ANCHORS)
     start: str = "codecs/intra_dct.py"
     proposer: str = "recombine"
-    seed: int = 0
-    generations: Annotated[int, Field(ge=0, le=100_000)] = 6
-    candidates: Annotated[int, Field(ge=1, le=64)] = 2
+    seed: _Whole = 0
+    generations: Annotated[_Whole, Field(ge=0, le=100_000)] = 6
+    candidates: Annotated[_Whole, Field(ge=1, le=64)] = 2
     rule: Annotated[Rule, Field(discriminator="kind")] = BdRateRule()
     limits: Limits = Limits()
-    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    workers: Annotated[_Whole, Field(ge=0, le=1024)] = 0
     remote: str = ""
+
+    @field_validator("clips")
+    @classmethod
+    def _at_least_one(cls, clips: tuple[str, ...]) -> tuple[str, ...]:
+        if not clips:
+            raise ValueError("needs at least one clip")
+        return clips
 
     @field_validator("qps")
     @classmethod
@@ -67,7 +84,37 @@ class Settings(BaseModel):
         for name in names:
             if name not in ANCHORS:
                 raise ValueError(f"unknown anchor {name!r}{_did_you_mean(name, ANCHORS)}")
+        if len(set(names)) < len(names):
+            raise ValueError("names an anchor twice")
         return names
+
+    @field_validator("rule", "limits", mode="before")
+    @classmethod
+    def _real_numbers(cls, section: Any) -> Any:
+        for key, value in section.items() if isinstance(section, dict) else ():
+            # true would pass for 1 and "3" for 3; against nan nothing is ever too slow or too bad
+            if key != "kind" and (type(value) not in (int, float) or not math.isfinite(value)):
+                raise ValueError(f"{key} = {value!r}: needs a number")
+        return section
+
+    @field_validator("limits")
+    @classmethod
+    def _above_zero(cls, limits: Limits) -> Limits:
+        for key, value in vars(limits).items():
+            if value <= 0:
+                raise ValueError(f"{key} = {value!r}: must be above 0")
+        return limits
+
+    @model_validator(mode="after")
+    def _a_floor_to_hold(self) -> "Settings":
+        if isinstance(self.rule, ThresholdRule):
+            crfs = ANCHORS[REFERENCE].crfs
+            if REFERENCE not in self.anchors or not set(self.qps) <= set(crfs):
+                raise ValueError(
+                    f"[rule] kind = 'threshold' compares with {REFERENCE} at the same QPs: "
+                    f"it needs that anchor and QPs out of {', '.join(map(str, crfs))}"
+                )
+        return self
 
     @property
     def parallel(self) -> int:
@@ -108,19 +155,43 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
         raise SettingsError("; ".join(f"{origin}{_explain(item)}" for item in error.errors())) from error
 
 
+_PLAIN_WORDS = {
+    "int": "needs a whole number",
+    "float": "needs a number",
+    "string": "needs a text in quotes",
+    "tuple": "needs a list in [ ]",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "dataclass": "needs a section of its own with keys in it",
+    "model_attributes": "needs a section of its own with keys in it",
+    "union_tag_not_found": "needs a kind: " + ", ".join(_RULES),
+}
+"""What to say, by how pydantic's error types begin."""
+
+
 def _explain(item: Any) -> str:
-    *above, key = [str(part) for part in item["loc"] if part not in ("bd_rate", "threshold", "pareto")] or ["settings"]
-    section = f", [{'.'.join(above)}]" if above else ""
-    if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{section}: unknown key {key!r}{_did_you_mean(key, _keys(above))}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{section}: {key} = {item['input']!r}: {message}"
+    place, value, kind = list(item["loc"]), item["input"], item["type"]
+    if kind == "union_tag_invalid":
+        return f", [rule]: unknown kind {value['kind']!r}{_did_you_mean(str(value['kind']), _RULES)}"
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        section = f", [{place[0]}]" if len(place) > 1 else ""
+        return f"{section}: unknown key {place[-1]!r}{_did_you_mean(str(place[-1]), _keys(place))}"
+    plain = next((text for start, text in _PLAIN_WORDS.items() if kind.startswith(start)), None)
+    said = plain.format(**item.get("ctx", {})) if plain else item["msg"].removeprefix("Value error, ")
+    if not place:
+        return f": {said}"
+    if place[0] in ("rule", "limits") and isinstance(value, dict | Limits):
+        return f", [{place[0]}]: {said}"
+    section, key = (f", [{place[0]}]", place[-1]) if isinstance(place[-1], str) and place[1:] else ("", place[0])
+    return f"{section}: {key} = {value!r}: {said}"
 
 
-def _keys(above: list[str]) -> list[str]:
-    classes = {"rule": (BdRateRule, ThresholdRule, ParetoRule), "limits": (Limits,)}.get(above[0] if above else "", ())
-    names = [name for cls in classes for name in cls.__dataclass_fields__]
-    return names or list(Settings.model_fields)
+def _keys(place: list[Any]) -> list[str]:
+    """Return the keys that are known where the unknown one stands."""
+    if len(place) == 1:
+        return list(Settings.model_fields)
+    section = _RULES[place[1]] if place[0] == "rule" else Limits
+    return [field.name for field in fields(section)]
 
 
 def _did_you_mean(name: str, known: Any) -> str:

@@ -10,11 +10,14 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from labkit.clip import frame_bytes, split_planes
 from labkit.errors import ClipError
 from labkit.footage.conversion import Conversion
+from labkit.footage.library import add_clip, find_clips, list_clips
 from labkit.footage.reading import read_video
+from labkit.footage.synthetic import SYNTHETIC
 from labkit.footage.y4m import write_y4m
 
 NTSC = Fraction(30000, 1001)
@@ -127,6 +130,16 @@ def test_one_frame_is_a_clip(tmp_path):
     assert len(read_video(encode(tmp_path / "a.mp4", moving(1), codec="libx264"))) == 1
 
 
+def test_frames_that_an_edit_list_cuts_away_are_not_missed(tmp_path):
+    options = {"qp": "0", "bf": "0"}
+    path = encode(tmp_path / "a.mp4", moving(), codec="libx264", options=options, times=range(-3, 9))
+    with av.open(path) as container:
+        assert container.streams.video[0].frames == 12
+    clip = read_video(path)
+    assert np.array_equal(clip.data, moving()[3:])
+    assert clip.notes == ()
+
+
 def test_a_raw_stream_gives_the_rate_that_its_codec_names(tmp_path):
     path = encode(tmp_path / "a.h264", moving(), codec="libx264")
     assert read_video(path).fps == NTSC
@@ -138,9 +151,9 @@ def test_y4m_reads_back_bit_by_bit(tmp_path):
     clip = read_video(tmp_path / "a.y4m")
     assert np.array_equal(clip.data, rows)
     assert (clip.fps, clip.notes) == (NTSC, ())
-    assert (tmp_path / "a.y4m").stat().st_size == len(
-        b"YUV4MPEG2 W64 H48 F30000:1001 Ip A1:1 C420mpeg2 "
-    ) + len(b"XCOLORRANGE=LIMITED\n") + len(rows) * (6 + frame_bytes(64, 48))
+    assert (tmp_path / "a.y4m").stat().st_size == len(b"YUV4MPEG2 W64 H48 F30000:1001 Ip A1:1 C420mpeg2 ") + len(
+        b"XCOLORRANGE=LIMITED\n"
+    ) + len(rows) * (6 + frame_bytes(64, 48))
 
 
 def test_y4m_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -170,16 +183,12 @@ def test_full_range_becomes_limited_by_the_formula(tmp_path):
 
 
 def test_motion_jpeg_is_full_range(tmp_path):
-    clip = read_video(
-        encode_frames(tmp_path / "a.avi", [planar("yuvj420p", 32, 32, flat(255, 0, 255))], codec="mjpeg")
-    )
+    clip = read_video(encode_frames(tmp_path / "a.avi", [planar("yuvj420p", 32, 32, flat(255, 0, 255))], codec="mjpeg"))
     assert levels_of(clip) == (235, 16, 240)
 
 
 def test_ten_bits_are_rounded_to_the_nearest_of_eight(tmp_path):
-    frame = planar(
-        "yuv420p10le", 64, 64, lambda _, shape: np.arange(64).reshape(1, -1)[:, : shape[1]] + 400, "<u2"
-    )
+    frame = planar("yuv420p10le", 64, 64, lambda _, shape: np.arange(64).reshape(1, -1)[:, : shape[1]] + 400, "<u2")
     clip = read_video(encode_frames(tmp_path / "a.mkv", [frame]))
     assert np.array_equal(clip.frame(0)[0][9], (np.arange(400, 464) + 2) // 4)
     assert np.array_equal(clip.frame(0)[2][9], (np.arange(400, 432) + 2) // 4)
@@ -189,9 +198,7 @@ def test_ten_bits_are_rounded_to_the_nearest_of_eight(tmp_path):
 def test_ten_bit_hevc_is_read(tmp_path):
     frames = [planar("yuv420p10le", 64, 64, flat(401, 514, 1023), "<u2") for _ in range(3)]
     with av.open(tmp_path / "a.mp4", "w") as container:
-        stream = container.add_stream(
-            "libx265", rate=25, options={"x265-params": "lossless=1:log-level=none"}
-        )
+        stream = container.add_stream("libx265", rate=25, options={"x265-params": "lossless=1:log-level=none"})
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
         for frame in frames:
             container.mux(stream.encode(frame))
@@ -215,9 +222,7 @@ def test_gray_is_full_range_unless_tagged(color_range, luma):
     assert [np.unique(plane).tolist() for plane in planes] == [[luma], [128], [128]]
 
 
-@pytest.mark.parametrize(
-    ("height", "levels", "matrix"), [(48, (81, 90, 240), "bt601"), (720, (63, 102, 240), "bt709")]
-)
+@pytest.mark.parametrize(("height", "levels", "matrix"), [(48, (81, 90, 240), "bt601"), (720, (63, 102, 240), "bt709")])
 def test_red_png_becomes_limited_yuv_by_the_usual_matrix(tmp_path, height, levels, matrix):
     red = av.VideoFrame.from_ndarray(np.full((height, 64, 3), (255, 0, 0), np.uint8), "rgb24")
     clip = read_video(encode_frames(tmp_path / "a.png", [red], codec="png"))
@@ -330,13 +335,21 @@ def test_text_file(tmp_path, ending):
     assert ("is a text file" if ending == "txt" else "cannot be read as a video") in refusal(path)
 
 
-def test_sound_only(tmp_path):
-    with av.open(tmp_path / "a.wav", "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+@pytest.mark.parametrize("cover", [False, True])
+def test_sound_only(tmp_path, cover):
+    path = tmp_path / "a.m4a"
+    with av.open(path, "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        if cover:
+            art = container.add_stream("png", rate=25)
+            art.width, art.height, art.pix_fmt, art.disposition = 64, 48, "rgb24", Disposition.attached_pic
+            container.mux(art.encode(planar("rgb24", 64, 48, lambda *_: 0)))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-    assert "holds no moving pictures, only audio; give a video" in refusal(tmp_path / "a.wav")
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    only = "a cover picture and audio" if cover else "audio"
+    assert f"holds no moving pictures, only {only}; give a video" in refusal(path)
 
 
 @pytest.mark.parametrize("frames", [0, -3])
@@ -357,9 +370,7 @@ def test_mp4_without_its_index_cannot_be_opened(tmp_path):
 
 def test_mp4_cut_in_the_middle_is_refused_but_its_good_frames_can_be_had(tmp_path):
     options = {"qp": "0", "bf": "0"}
-    path = encode(
-        tmp_path / "a.mp4", moving(), codec="libx264", options=options, muxer={"movflags": "faststart"}
-    )
+    path = encode(tmp_path / "a.mp4", moving(), codec="libx264", options=options, muxer={"movflags": "faststart"})
     text = refusal(cut(path, 0.5))
     good = int(text.split("breaks off after ")[1].split()[0])
     assert 3 <= good <= 8
@@ -384,9 +395,7 @@ def test_matroska_with_a_missing_end_says_so(tmp_path):
 
 
 def test_damage_in_the_middle_is_refused_with_the_number_of_good_frames(tmp_path):
-    path = encode_frames(
-        tmp_path / "a.avi", [planar("yuvj420p", 64, 48, ramp) for _ in range(12)], codec="mjpeg"
-    )
+    path = encode_frames(tmp_path / "a.avi", [planar("yuvj420p", 64, 48, ramp) for _ in range(12)], codec="mjpeg")
     pieces = path.read_bytes().split(b"\xff\xd8")  # a JPEG picture begins with these two bytes
     pieces[8] = bytes(len(pieces[8]) // 2) + pieces[8][len(pieces[8]) // 2 :]
     path.write_bytes(b"\xff\xd8".join(pieces))
@@ -395,9 +404,7 @@ def test_damage_in_the_middle_is_refused_with_the_number_of_good_frames(tmp_path
 
 
 def test_change_of_size_is_refused(tmp_path):
-    parts = [
-        encode(tmp_path / f"{width}.h264", moving(3, width), width, codec="libx264") for width in (64, 96)
-    ]
+    parts = [encode(tmp_path / f"{width}.h264", moving(3, width), width, codec="libx264") for width in (64, 96)]
     path = tmp_path / "both.h264"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     assert "changes from 64x48 yuv420p to 96x48 yuv420p at frame 3" in refusal(path)
@@ -434,9 +441,7 @@ def served(tmp_path):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield tmp_path, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -456,3 +461,137 @@ def test_url_that_is_not_there(served):
 
 def test_server_that_is_not_there():
     assert "refused" in refusal("http://127.0.0.1:9/a.mp4")
+
+
+# ---- finding, listing and keeping clips
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """An empty library, and no other folder of clips."""
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("LABKIT_CLIPS", raising=False)
+    return tmp_path / "home" / "clips"
+
+
+def no_clip(*specs):
+    with pytest.raises(ClipError) as caught:
+        find_clips(specs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_builtin_is_every_procedural_clip(library):
+    clips = find_clips(["builtin"], frames=1)
+    assert [clip.name for clip in clips] == list(SYNTHETIC)
+    assert find_clips(["builtin:shapes"], frames=1)[0].hash == clips[1].hash
+
+
+def test_path_folder_url_and_name_all_lead_to_the_clip(library, served):
+    folder, address = served
+    path = encode(folder / "walk.mkv", moving())
+    (folder / "readme.txt").write_text("not a clip")
+    add_clip(path, "kept")
+    found = find_clips([str(path), str(folder), f"{address}/walk.mkv", "kept"])
+    assert {clip.hash for clip in found} == {read_video(path).hash}
+    assert [clip.name for clip in found] == ["walk", "walk-2", "walk-3", "kept"]
+
+
+def test_folder_is_read_in_the_order_of_its_index_else_by_name(library, tmp_path):
+    for name in ("b", "a", "c"):
+        encode(tmp_path / f"{name}.mkv", moving(1))
+    assert [clip.name for clip in find_clips([str(tmp_path)])] == ["a", "b", "c"]
+    entries = [{"name": "second", "file": "c.mkv"}, {"name": "first", "file": "a.mkv"}]
+    (tmp_path / "clips.json").write_text(json.dumps({"clips": entries}))
+    assert [clip.name for clip in find_clips([str(tmp_path)])] == ["second", "first"]
+
+
+def test_folder_without_videos(library, tmp_path):
+    assert "no video in this folder; known endings are .mp4" in no_clip(str(tmp_path))
+
+
+def test_unknown_names_say_where_was_looked_and_what_is_near(library, tmp_path):
+    add_clip(encode(tmp_path / "a.mkv", moving()), "foreman")
+    text = no_clip("forman")
+    assert str(library) in text
+    assert text.endswith("did you mean 'foreman'?")
+    assert no_clip("photo_pann").endswith("did you mean 'builtin:photo_pan'?")
+    assert "no synthetic clip 'shape'; did you mean 'shapes'?" in no_clip("builtin:shape")
+    assert "did you mean" not in no_clip("/nowhere/zzz.mp4")
+
+
+def test_kept_clip_is_the_same_with_its_notes_origin_and_odd_rate(library, tmp_path):
+    frame = planar("yuv444p", 65, 49, ramp)
+    frame.colorspace = 1
+    path = encode_frames(tmp_path / "my film.mkv", [frame] * 3)
+    write_index(tmp_path, name="my film", file="my film.mkv", fps_exact="12345/678")
+    info = add_clip(path)
+    (kept,) = find_clips(["my_film"])
+    assert np.array_equal(kept.data, read_video(path).data)
+    assert kept.notes == ("converted yuv444p to yuv420p", "cropped 65x49 to 64x48") == info.notes
+    assert (kept.origin, kept.matrix, info.name, info.source) == ("my film.mkv", "bt709", "my_film", "library")
+    (entry,) = json.loads((library / "clips.json").read_text())["clips"]
+    assert (entry["hash"], entry["fps_exact"]) == (kept.hash, str(kept.fps))
+    assert entry["yuv_sha256"] == hashlib.sha256(kept.data).hexdigest()
+    assert sorted(file.name for file in library.iterdir()) == ["clips.json", "my_film.mkv"]
+
+
+@pytest.mark.parametrize("rate", [NTSC, Fraction(15), Fraction(12345, 678)])
+def test_kept_clip_has_its_exact_rate(library, tmp_path, rate):
+    write_y4m(tmp_path / "a.y4m", [split_planes(row, 64, 48) for row in moving()], 64, 48, rate)
+    add_clip(tmp_path / "a.y4m")
+    (kept,) = find_clips(["a"])
+    assert (kept.fps, kept.hash) == (rate, read_video(tmp_path / "a.y4m").hash)
+
+
+def test_taken_name_is_refused_and_says_whether_it_is_the_same_clip(library, tmp_path):
+    path = encode(tmp_path / "a.mkv", moving())
+    add_clip(path)
+    with pytest.raises(ClipError, match="has 'a' already, with the same frames; there is nothing to add"):
+        add_clip(path)
+    with pytest.raises(ClipError, match=r"another clip called 'a' .*give this one another name"):
+        add_clip(path, frames=3)
+    assert len(find_clips(["a"])[0]) == 12
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", ".hidden", "builtin", "a b"])
+def test_unfit_name_is_refused(library, tmp_path, name):
+    with pytest.raises(ClipError, match="a clip cannot be called"):
+        add_clip(tmp_path / "a.mkv", name)
+
+
+def test_library_that_cannot_be_written_is_refused_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path / "file"))
+    with pytest.raises(ClipError, match=r"the library cannot be written \(Not a directory\); make it writable, or"):
+        add_clip(encode(tmp_path / "a.mkv", moving(1)))
+
+
+def test_kept_clip_that_was_changed_afterwards_is_refused(library, tmp_path):
+    add_clip(encode(tmp_path / "a.mkv", moving()))
+    encode(library / "a.mkv", moving(seed=2))
+    assert "its frames are not those that clips.json was written for" in no_clip("a")
+
+
+def test_list_names_every_clip_without_decoding(library, tmp_path, monkeypatch):
+    add_clip(encode(tmp_path / "a.mkv", moving()))
+    others = tmp_path / "others"
+    others.mkdir()
+    encode(others / "b.mp4", moving(), codec="libx264")
+    (others / "c.mp4").touch()
+    monkeypatch.setenv("LABKIT_CLIPS", str(others))
+    infos = {info.name: info for info in list_clips()}
+    assert list(infos) == [*(f"builtin:{name}" for name in SYNTHETIC), "a", "b", "c"]
+    for name, source in (("a", "library"), ("b", "LABKIT_CLIPS")):
+        info = infos[name]
+        assert (info.source, info.width, info.height, info.frames) == (source, 64, 48, 12)
+        assert info.fps == pytest.approx(29.97, abs=0.001)
+    assert "the file is empty (0 bytes)" in infos["c"].notes[0]
+    assert " ".join(str(infos["b"]).split()) == "b LABKIT_CLIPS 64x48 29.97 fps 12 frames"
+    assert find_clips(["b"])[0].origin == "b.mp4"
+
+
+def test_wrong_labkit_clips_is_said(library, monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_CLIPS", str(tmp_path / "none"))
+    with pytest.raises(ClipError, match=r"LABKIT_CLIPS names .*none, which is no folder; correct it or unset it"):
+        list_clips()

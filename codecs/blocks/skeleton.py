@@ -25,7 +25,13 @@ def cropped(planes, config):
     """Return the shown part of padded planes: a frame as the contract wants it."""
     height, width = config["height"], config["width"]
     sizes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
-    return tuple(np.ascontiguousarray(plane[:h, :w]) for plane, (h, w) in zip(planes, sizes))
+    return tuple(np.ascontiguousarray(plane[:h, :w]) for plane, (h, w) in zip(planes, sizes, strict=True))
+
+
+def macroblock_sums(plane):
+    """Return the sum of a luma plane over every macroblock."""
+    height, width = plane.shape
+    return plane.reshape(height // 16, 16, width // 16, 16).sum((1, 3), dtype=np.int64)
 
 
 def intra_samples(direction):
@@ -63,7 +69,7 @@ def plan_picture(source, references, qp):
     """
     plan = find_motion(source, references, qp)
     prediction = predict(plan, references)
-    residual = [s.astype(np.int16) - p for s, p in zip(source, prediction)]
+    residual = [s.astype(np.int16) - p for s, p in zip(source, prediction, strict=True)]
     plan["sizes"] = choose_sizes(residual, qp)
     coefficients = [forward(r, plan["sizes"], i > 0) for i, r in enumerate(residual)]
     plan["levels"] = quantise(coefficients, plan, qp)
@@ -71,13 +77,19 @@ def plan_picture(source, references, qp):
     return plan
 
 
-def rebuild_picture(plan, references, qp):
-    """Return the planes that a plan stands for; encoder and decoder both call this."""
+def rebuild_inter(plan, references, qp):
+    """Return the planes that a plan stands for, intra macroblocks as if they were predicted by mid grey."""
     prediction = predict(plan, references)
     planes = []
     for i, levels in enumerate(plan["levels"]):
         residual = inverse(levels, plan["sizes"], i > 0, qp)
         planes.append(np.clip(prediction[i] + residual, 0, 255).astype(np.uint8))
+    return planes
+
+
+def rebuild_picture(plan, references, qp):
+    """Return the planes that a plan stands for; encoder and decoder both call this."""
+    planes = rebuild_inter(plan, references, qp)
     rebuild_intra(plan, planes, qp)
     return planes
 
@@ -97,7 +109,7 @@ def code_picture(coder, source, shapes, references, qp):
     plan = plan_picture(source, references, qp) if source is not None else {}
     plan = code_plan(coder, plan, shapes, references, qp)
     planes = rebuild_picture(plan, references, qp)
-    return filter_picture(coder, planes, plan, source, qp)
+    return restore(coder, smooth_edges(planes, plan, qp), plan, source, qp)
 
 
 def code_clip(coder, frames, config):

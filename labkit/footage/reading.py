@@ -98,7 +98,8 @@ def open_video(source: str | Path) -> Iterator[tuple[InputContainer, VideoStream
         container = av.open(_address(source), mode="r", metadata_errors="replace", timeout=timeouts_s)
     except (av.FFmpegError, OSError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise ClipError(f"{source}: cannot be read as a video ({why}); it is damaged, cut off or not one") from error
+        advice = "check the address" if is_url(source) else "it is damaged, cut off or not one"
+        raise ClipError(f"{source}: cannot be read as a video ({why}); {advice}") from error
     with container:
         if container.format.name == "tty":  # FFmpeg plays any .txt as the picture of a terminal
             raise ClipError(f"{source}: is a text file, not a video; give a video file, a folder or a URL")
@@ -168,7 +169,7 @@ def _address(source: str | Path) -> str:
         raise ClipError(f"{source}: is a folder, not a video; name one of its files")
     if path.is_file() and path.stat().st_size == 0:
         raise ClipError(f"{source}: the file is empty (0 bytes); download or copy it again")
-    return str(path.resolve())  # absolute, so that no part of it can be taken for a protocol
+    return str(path.absolute())  # absolute, so that no part of it can be taken for a protocol
 
 
 def _video_stream(source: str | Path, container: InputContainer) -> VideoStream:
@@ -178,8 +179,8 @@ def _video_stream(source: str | Path, container: InputContainer) -> VideoStream:
             stream.thread_count = 1
             stream.codec_context.options = {"err_detect": "explode"}
             return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise ClipError(f"{source}: holds no moving pictures, only {kinds}; give a video")
+    kinds = sorted({"a cover picture" if stream.type == "video" else stream.type for stream in container.streams})
+    raise ClipError(f"{source}: holds no moving pictures, only {' and '.join(kinds) or 'nothing'}; give a video")
 
 
 def _decoded(

@@ -21,10 +21,11 @@ _DESKTOP, _PAPER, _GUTTER, _BAR, _EDGE = (
 )
 _NIGHT, _GREEN, _GREY = (30, 32, 38), (152, 220, 140), (150, 152, 158)
 _INKS = ((28, 28, 32), (0, 72, 180), (160, 40, 110), (20, 120, 60), (150, 90, 0))
-_WORDS = tuple(
-    "def return for in if else while block frame motion vector residual predict search quantise zigzag encode "
-    "decode range qp = + - * ( ) [i] [j] : 16 32 0.5 len(rows) luma chroma step cost best bits entropy # true".split()
+_TEXT = (
+    "def return for in if else while block frame motion vector residual predict search quantise zigzag encode decode "
+    "range qp = + - * ( ) [i] [j] : 16 32 0.5 len(rows) luma chroma step cost best bits entropy # true"
 )
+_WORDS = _TEXT.split()
 _FONT_PX, _LINE_PX, _CELL_PX = 9, 12, 6
 _SCROLL_PX = (0, 0, 1, 3, 5, 6, 5, 3, 1, 0, 0, 0)
 """How far the text moves in each frame of one turn of a mouse wheel."""

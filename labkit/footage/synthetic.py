@@ -1,6 +1,7 @@
 """Procedural clips, seeded and the same everywhere: content to code, never a stand-in for a codec.
 
-All sampling and blending is integer arithmetic, so that a clip's hash does not depend on the machine.
+All sampling and blending is integer arithmetic, so that a clip's hash does not depend on the machine; only
+the letters of `screen_text` depend on the FreeType that matplotlib brings (one before 3.11, another since).
 """
 
 import math
@@ -23,6 +24,9 @@ from labkit.footage.screen import screen
 RGB = NDArray[np.uint8]
 """A picture: uint8, shape (height, width, 3)."""
 
+WIDTH, HEIGHT, FRAMES, FPS = 320, 192, 17, 25
+"""What a procedural clip is like unless asked otherwise."""
+
 _PHASES = 64
 """Pictures are sampled at positions that are multiples of 1/64 of a sample."""
 _WEIGHT_BITS = 7
@@ -43,7 +47,12 @@ class Scene:
 
 
 def synthetic_clip(
-    name: str, width: int = 320, height: int = 192, frames: int = 17, fps: Fraction | int = 25, seed: int = 0
+    name: str,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    frames: int = FRAMES,
+    fps: Fraction | int = FPS,
+    seed: int = 0,
 ) -> Clip:
     """Return the clip of that name in SYNTHETIC; the same arguments give the same hash on every machine.
 
@@ -64,7 +73,7 @@ def synthetic_clip(
         planes = split_planes(data[index], width, height)
         _to_yuv(picture, planes)
         if scene.noise:
-            _add_noise(planes, scene.noise, np.random.default_rng((seed, index)))
+            add_noise(planes, scene.noise, np.random.default_rng((seed, index)))
     return Clip(name, data, width, height, Fraction(fps), "bt601", origin=f"synthetic {name}, seed {seed}")
 
 
@@ -79,8 +88,8 @@ def _photo_pan(width: int, height: int, frames: int, seed: int) -> Iterator[RGB]
     for time in range(frames):
         turn = math.radians(2.0) * math.sin(time / 13 + phase[2])
         zoom = scale * (1 + 0.05 * math.sin(time / 17 + phase[3]))
-        centre_x = wide / 2 + room[0] * math.sin(time / 19 + phase[0]) + 0.7 * math.sin(time * 1.3)
-        centre_y = high / 2 + room[1] * math.sin(time / 29 + phase[1]) + 0.5 * math.sin(time * 1.7)
+        centre_x = wide / 2 + room[0] * math.sin(time / 31 + phase[0]) + 0.7 * math.sin(time * 1.3)
+        centre_y = high / 2 + room[1] * math.sin(time / 47 + phase[1]) + 0.5 * math.sin(time * 1.7)
         cosine, sine = zoom * math.cos(turn), zoom * math.sin(turn)
         yield _sampled(photo, centre_x + cosine * x - sine * y, centre_y + sine * x + cosine * y)
 
@@ -186,12 +195,12 @@ def _texture(random: np.random.Generator, size: int, coarsest: int) -> RGB:
 
 @cache
 def _photo() -> RGB:
-    """Return the photograph that matplotlib ships (Grace Hopper, 1986, public domain), 512x600."""
+    """Return the photograph that matplotlib ships (Grace Hopper, from Wikimedia Commons), uint8 (600, 512, 3)."""
     path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise ClipError(f"{path}: matplotlib's sample photograph cannot be read; install matplotlib again")
-    return np.asarray(picture[:, :, ::-1], np.uint8)
+    return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
 
 
 @cache
@@ -246,7 +255,7 @@ def _to_yuv(picture: RGB, planes: Frame) -> None:
     planes[2][:] = ((112 * red - 94 * green - 18 * blue + 512) >> 10) + 128
 
 
-def _add_noise(planes: Frame, sigma: float, random: np.random.Generator) -> None:
+def add_noise(planes: Frame, sigma: float, random: np.random.Generator) -> None:
     """Add noise of standard deviation `sigma`, half of it for chroma; a sum of four bytes is nearly Gaussian."""
     for plane, level in zip(planes, (sigma, sigma / 2, sigma / 2), strict=True):
         four = random.integers(0, 256, (4, *plane.shape), dtype=np.uint8).sum(axis=0, dtype=np.int32) - 510

@@ -61,9 +61,15 @@ class Nursery:
 
     `failure` is set when the candidate does not load; no run is possible then. Runs of one nursery
     never overlap: an encoder and a decoder of one candidate that run at once could talk.
+
+    Args:
+        warm: run candidates that import numba once on a synthetic clip, so that they compile once.
+        stop: when another thread sets it, a run ends at once with a JailError.
     """
 
-    def __init__(self, candidate: Candidate, limits: Limits, warm: bool = True) -> None:
+    def __init__(
+        self, candidate: Candidate, limits: Limits, warm: bool = True, stop: threading.Event | None = None
+    ) -> None:
         self.candidate = candidate
         self.limits = limits
         self.failure: Failure | None = None
@@ -72,6 +78,7 @@ class Nursery:
         self.cpu_s = 0.0
         self.output = ""
         self._busy = threading.Lock()
+        self._stop = stop or threading.Event()
         self._start(warm)
 
     def __enter__(self) -> "Nursery":
@@ -87,7 +94,7 @@ class Nursery:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close())
         with theirs:
             self._warden = subprocess.Popen(
-                [sys.executable, "-s", "-S", "-P", "-B", str(_WARDEN), str(theirs.fileno())],
+                [sys.executable, "-s", "-S", "-P", "-B", "-u", str(_WARDEN), str(theirs.fileno())],
                 env=_environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=self._errors, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -148,7 +155,7 @@ class Nursery:
             channel.send_sized(json.dumps({"op": "encode", "config": empty.config, "cpu_s": budget}).encode())
             started = time.monotonic()
             for index in range(len(clip)):
-                channel.send(memoryview(np.ascontiguousarray(clip.data[index])))
+                channel.send(np.ascontiguousarray(clip.data[index]).data)
                 if self.form is Form.FRAME:
                     payloads.append(bytes(channel.receive(b"P", self._payload_limit(clip, 1))))
             if self.form is Form.CLIP:
@@ -221,7 +228,7 @@ class Nursery:
         """Hand one run's pipes to the warden, talk, and account for the child's end."""
         if self.failure is not None:
             return self.failure
-        with self._busy, Channel(self.limits.output_kib * 1024, wall_s(budget_s)) as channel:
+        with self._busy, Channel(self.limits.output_kib * 1024, wall_s(budget_s), self._stop) as channel:
             try:
                 self._hand_over(order, channel)
                 try:

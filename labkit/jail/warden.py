@@ -1,7 +1,7 @@
 """Beyond the wall, outermost: starts the nursery, reaps its children, ends everything when the lab goes away.
 
 Imports nothing of labkit and never loads a candidate's code, so what it reports (exit status, CPU
-seconds, peak memory from wait4) is true. Started as `python -s -S -P -B warden.py FD`, where FD is a
+seconds, peak memory from wait4) is true. Started as `python -s -S -P -B -u warden.py FD`, where FD is a
 SEQPACKET socket to the lab. Messages are JSON with file descriptors beside them:
 
     lab -> warden  {"op": "load"} + [blob, reply, output]      once: fork the nursery, which loads the candidate

@@ -18,7 +18,7 @@ import struct
 import sys
 import types
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice, type(...), types.BuiltinFunctionType)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice, type(...))
 CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque, collections.defaultdict, collections.OrderedDict)
 FIXED = (types.ModuleType, struct.Struct, re.Pattern, enum.Enum)
 LRU_CACHE = type(functools.lru_cache(lambda: None))
@@ -74,10 +74,10 @@ class Snapshot:
         self.functions, self.classes, self.cells, self.caches, self.compiled = [], [], [], [], []
         self.memo = {}  # what a deep copy must keep as it is
         self.seen = {}
-        for value in list(vars(module).values()):
-            self.walk(value)
+        names = {name: value for name, value in vars(module).items() if name != "__builtins__"}
+        self.walk_all(names.values())
         state = [
-            {name: value for name, value in vars(module).items() if name != "__builtins__"},
+            names,
             [own_attributes(cls) for cls in self.classes],
             [(f.__defaults__, f.__kwdefaults__, dict(vars(f))) for f in self.functions],
             [cell.cell_contents for cell in self.cells],
@@ -108,6 +108,11 @@ class Snapshot:
         elif kind is LRU_CACHE:
             self.keep(value)
             self.walk_cache(value)
+        elif kind is types.BuiltinFunctionType:
+            self.keep(value)
+            self.walk(value.__self__)  # a module, or the object whose bound method it is
+            if not isinstance(value.__self__, (types.ModuleType, type, type(None))):
+                raise CannotCopyError("a bound method of a built-in type")
         elif kind is functools.partial:
             self.walk_all((value.func, value.args, value.keywords))
         elif isinstance(value, (staticmethod, classmethod)):

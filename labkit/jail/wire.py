@@ -9,15 +9,18 @@ import fcntl
 import os
 import select
 import struct
+import threading
 import time
 import unicodedata
 
 from labkit.candidate import FailureKind
+from labkit.errors import JailError
 
 _REPLY = struct.Struct("<cQ")
 _LENGTH = struct.Struct("<Q")
 _PIPE_BYTES = 1 << 20
 _MAX_FAILURE_BYTES = 64 * 1024
+_STOP_POLL_S = 0.2
 
 
 class Fault(Exception):  # noqa: N818  (never an error: it becomes a Failure)
@@ -56,13 +59,17 @@ def _hidden(character: str) -> bool:
 class Channel:
     """Request, reply and output of one run, each a pipe of its own.
 
+    Args:
+        stop: when it is set, whoever waits leaves with a JailError: the lab itself wants to end.
+
     Attributes:
         deadline: by time.monotonic(); every call that waits ends there with a Fault.
         output: what the child has printed so far, at most `keep_bytes` of it.
     """
 
-    def __init__(self, keep_bytes: int, budget_s: float) -> None:
+    def __init__(self, keep_bytes: int, budget_s: float, stop: threading.Event) -> None:
         self.budget_s = budget_s
+        self._stop = stop
         self.deadline = time.monotonic() + budget_s
         self.output = bytearray()
         self._keep_bytes = keep_bytes
@@ -180,7 +187,9 @@ class Channel:
             poll.register(fd, event)
             if self._output in self._open:
                 poll.register(self._output, select.POLLIN)
-            ready = {got for got, _ in poll.poll(left * 1000)}
+            ready = {got for got, _ in poll.poll(1000 * min(left, _STOP_POLL_S))}
+            if self._stop.is_set():
+                raise JailError("interrupted by the lab")
             if self._output in ready:
                 self.drain()
             if fd in ready:

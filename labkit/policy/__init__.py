@@ -19,12 +19,11 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from labkit.policy.contract import Form, contract_form
 from labkit.policy.finding import Finding
 from labkit.policy.rules import Refusal, Rules
 from labkit.policy.text import too_long
 
-__all__ = ["DEFAULT_RULES", "Finding", "Form", "Refusal", "Rules", "check", "contract_form"]
+__all__ = ["DEFAULT_RULES", "Finding", "Refusal", "Rules", "check"]
 
 DEFAULT_RULES = Rules.load(Path(__file__).with_name("rules.toml"))
 """The shipped rules."""
@@ -66,15 +65,13 @@ def check(source: str, rules: Rules = DEFAULT_RULES) -> tuple[Finding, ...]:
 
 
 def _unfinished(reason: str) -> Finding:
-    return Finding(
-        0, f"the check did not finish: {reason}", "a source must be simple to parse", "write it simpler"
-    )
+    return Finding(0, f"the check did not finish: {reason}", "a source must be simple to parse", "write it simpler")
 
 
 def _end(child: subprocess.CompletedProcess[bytes]) -> str:
     """Return how the child ended, in words."""
     if child.returncode < 0:
-        return f"its process was ended by {signal.Signals(-child.returncode).name}"
+        return f"its process was ended: {signal.strsignal(-child.returncode)}"
     lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else f"its process left with status {child.returncode}"
 

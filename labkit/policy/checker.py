@@ -19,6 +19,7 @@ _FIELD = re.compile(r"\{[^{}]*\}")
 _NAMES_IN_FIELD = re.compile(r"\.(\w+)")
 _SIGNATURE = re.compile(r"[\w\s()\[\]:,.*>-]*")  # layouts of guvectorize too: (n),(n)->(n)
 _SHOWN = 60
+_ENOUGH = 1000  # findings of a hostile source that are looked at
 
 
 def find(source: str, rules: Rules, missing: Iterable[str] = ()) -> tuple[Finding, ...]:
@@ -33,20 +34,22 @@ def find(source: str, rules: Rules, missing: Iterable[str] = ()) -> tuple[Findin
     if unfit:
         return tuple(unfit)
     found = list(islice(misleading(source), rules.findings))
+    if len(found) == rules.findings:
+        return _listed(found, rules)
     tree = _parsed(source, rules)
     if isinstance(tree, Finding):
         return _listed([*found, tree], rules)
-    return _listed([*found, *contract_findings(tree), *Judge(tree, rules, missing)], rules)
+    judged = islice(Judge(tree, rules, missing), _ENOUGH)
+    return _listed([*found, *contract_findings(tree), *judged], rules)
 
 
 def _listed(findings: Iterable[Finding], rules: Rules) -> tuple[Finding, ...]:
-    """Return the findings by line, each once, with a last one that counts those left out."""
+    """Return the findings by line, each once, with a last one if there are more."""
     distinct = sorted(set(findings))
     if len(distinct) <= rules.findings:
         return tuple(distinct)
     shown = distinct[: rules.findings - 1]
-    rest = f"{len(distinct) - len(shown)} more findings"
-    return (*shown, Finding(shown[-1].line, rest, "they are left out here", "correct these first"))
+    return (*shown, Finding(shown[-1].line, "more findings follow", "they are left out", "correct these first"))
 
 
 def _parsed(source: str, rules: Rules) -> ast.Module | Finding:
@@ -58,7 +61,7 @@ def _parsed(source: str, rules: Rules) -> ast.Module | Finding:
             tree = ast.parse(source)
             if line := _too_deep(tree, rules.depth):
                 return Finding(line, "nests expressions or statements too deep", deep.why, deep.instead)
-            compile(source, "<candidate>", "exec", dont_inherit=True)  # 'return' outside function
+            compile(tree, "<candidate>", "exec", dont_inherit=True)  # 'return' outside function
         except SyntaxError as error:
             return _syntax(source, error)
         except (RecursionError, MemoryError):
@@ -69,13 +72,13 @@ def _parsed(source: str, rules: Rules) -> ast.Module | Finding:
 def _syntax(source: str, error: SyntaxError) -> Finding:
     version = f"write Python {sys.version_info.major}.{sys.version_info.minor}"
     if source.lstrip().startswith("```"):
-        return Finding(
-            1, "starts with a Markdown fence", "a source is bare Python", "leave out the ``` lines"
-        )
-    text = (error.text or "").strip()
+        return Finding(1, "starts with a Markdown fence", "a source is bare Python", "leave out the ``` lines")
+    lines = source.splitlines()
+    line = error.lineno or 0
+    text = (error.text or (lines[line - 1] if 0 < line <= len(lines) else "")).strip()
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     what = f"syntax error in {shown!r}" if shown else "syntax error"
-    return Finding(error.lineno or 0, what, error.msg, version)
+    return Finding(line, what, error.msg, version)
 
 
 def _too_deep(tree: ast.Module, limit: int) -> int:
@@ -134,9 +137,7 @@ class Judge:
         for alias in node.names:
             if alias.name == "*":
                 why = "nobody can see which names it brings"
-                yield Finding(
-                    node.lineno, f"imports * from {module}", why, f"import {module}, or the names you use"
-                )
+                yield Finding(node.lineno, f"imports * from {module}", why, f"import {module}, or the names you use")
             elif not refused:
                 yield from self._path(node.lineno, f"{module}.{alias.name}", "imports")
                 yield from self._any_attribute(node.lineno, alias.name, "imports")
@@ -161,26 +162,23 @@ class Judge:
         if top not in self._rules.modules:
             return
         if found := self._rules.refusal("names", path):
-            yield Finding(line, f"{verb} {found[0]}{_dots(verb)}", found[1].why, found[1].instead)
+            # what is called may lie below what is refused
+            reached = f"{verb} {found[0]}{_dots(verb)}" if found[0] == path or verb == "imports" else f"uses {found[0]}"
+            yield Finding(line, reached, found[1].why, found[1].instead)
             return
-        for part in rest:
+        for count, part in enumerate(rest, start=2):
+            reached = f"{'imports' if verb == 'imports' else 'uses'} {'.'.join([top, *rest][:count])}"
             if part.startswith("_") and not _DUNDER.fullmatch(part):
-                yield Finding(
-                    line, f"{verb} {path}", f"{part} is private to {top}", f"use what {top} documents"
-                )
+                yield Finding(line, reached, f"{part} is private to {top}", f"use what {top} documents")
                 return
             if found := self._rules.refusal("reached", part):
-                what = f"{verb} {path}, which is the module {part}"
-                yield Finding(line, what, found[1].why, found[1].instead)
+                yield Finding(line, f"{reached}, the module {part}", found[1].why, found[1].instead)
                 return
 
     # --- names and attributes ---
 
     def _name(self, node: ast.Name, place: Place) -> Iterator[Finding]:
         verb = "calls" if node in self._called else "uses"
-        if not node.id.isascii():  # inside an f-string the text scan sees a string only
-            why = "Python takes look-alike letters for each other"
-            yield Finding(node.lineno, f"uses the name {node.id}", why, "spell it out in ASCII")
         if _DUNDER.fullmatch(node.id) and node.id not in self._rules.dunders:
             found = self._rules.refusal("builtins", node.id)
             if not found:

@@ -1,4 +1,4 @@
-"""Which of the two forms of the codec contract a source keeps."""
+"""Whether a source keeps one of the two forms of the codec contract."""
 
 import ast
 from collections.abc import Iterator
@@ -19,22 +19,8 @@ _PAIRS: dict[Form, dict[str, tuple[str, ...]]] = {
     },
 }
 _WANTED = " or ".join(
-    " and ".join(f"{name}({', '.join(parameters)})" for name, parameters in pair.items())
-    for pair in _PAIRS.values()
+    " and ".join(f"{name}({', '.join(parameters)})" for name, parameters in pair.items()) for pair in _PAIRS.values()
 )
-
-
-def contract_form(source: str) -> Form:
-    """Return "frame" or "clip" for a source that passed the check (the check has parsed it before).
-
-    Raises:
-        ValueError: the source does not keep the contract; ask the check first.
-    """
-    tree = ast.parse(source)
-    broken = next(contract_findings(tree), None)
-    if broken:
-        raise ValueError(str(broken))
-    return "frame" if "compress_video_frame" in _defined(tree) else "clip"
 
 
 def contract_findings(tree: ast.Module) -> Iterator[Finding]:
@@ -45,9 +31,7 @@ def contract_findings(tree: ast.Module) -> Iterator[Finding]:
         yield Finding(0, "defines no codec", f"it must define, at the top level, {_WANTED}", _advice(tree))
     elif all(len(present[form]) == len(pair) for form, pair in _PAIRS.items()):
         line = defined["compress_video"].lineno
-        yield Finding(
-            line, "defines both pairs of contract functions", "one form must be measured", "rename one pair"
-        )
+        yield Finding(line, "defines both pairs of contract functions", "one form must be measured", "rename one pair")
     else:
         yield from _halves(present, defined)
     for pair in _PAIRS.values():
@@ -69,17 +53,13 @@ def _signature(name: str, parameters: tuple[str, ...], node: ast.stmt | None) ->
     if isinstance(node, ast.AsyncFunctionDef):
         yield Finding(node.lineno, f"{name} is async", "its call returns no result", f"write def {name}")
     elif isinstance(node, ast.ClassDef):
-        yield Finding(
-            node.lineno, f"{name} is a class", "the contract asks for a function", f"write def {name}"
-        )
+        yield Finding(node.lineno, f"{name} is a class", "the contract asks for a function", f"write def {name}")
     # a decorator may change the arguments, which shows when it runs
     elif isinstance(node, ast.FunctionDef) and not node.decorator_list:
         given = node.args
         positional = len(given.posonlyargs) + len(given.args)
         required = positional - len(given.defaults)
-        named_only = [
-            arg.arg for arg, value in zip(given.kwonlyargs, given.kw_defaults, strict=True) if not value
-        ]
+        named_only = [arg.arg for arg, value in zip(given.kwonlyargs, given.kw_defaults, strict=True) if not value]
         enough = positional >= len(parameters) or given.vararg is not None
         if required > len(parameters) or not enough or named_only:
             why = f"it is called with {len(parameters)} arguments by position"
@@ -91,9 +71,7 @@ def _advice(tree: ast.Module) -> str:
     names = {name for pair in _PAIRS.values() for name in pair}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            methods = [
-                part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in names
-            ]
+            methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in names]
             if methods:
                 return f"move {methods[0]} out of class {node.name}, to the top level of the module"
     return "define one pair; config holds qp, width, height, fps and frame_count"

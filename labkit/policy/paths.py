@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from labkit.policy.scopes import Program, Scope
 
 # a hostile source may multiply its aliases; what lies beyond these is not followed
-_MOST_PATHS = 32
-_LONGEST_PATH = 12
+_MOST_PATHS = 16
+_LONGEST_PATH = 8
 _DEEPEST = 50
 
 
@@ -51,12 +51,9 @@ class Paths:
         if key in self._known:
             return self._known[key]
         bases = self.of(node.value, scope, depth + 1)
-        if bases:
-            found = frozenset(self._joined(base, node.attr) for base in bases)
-        else:
-            found = self._held(node.attr, depth)
-        self._known[key] = found
-        return found
+        joined = frozenset(self._joined(base, node.attr) for base in bases)
+        self._known[key] = joined or self._held(node.attr, depth)
+        return self._known[key]
 
     def _held(self, attribute: str, depth: int) -> frozenset[str]:
         """Return what is ever assigned to an attribute of this name, of whatever object."""

@@ -84,17 +84,19 @@ class Rules:
 
     def refusal(self, sort: str, name: str) -> tuple[str, Refusal] | None:
         """Return the part of `name` that a rule of this sort covers, with the rule; None if none does."""
-        for pattern, refusal in self._patterns.get(sort, ()):
-            if found := pattern.match(name):
-                return found[0], refusal
-        return None
+        if sort not in self._patterns:
+            return None
+        pattern, refusals = self._patterns[sort]
+        found = pattern.match(name)
+        return (found[0], refusals[found.lastindex - 1]) if found and found.lastindex else None
 
     @cached_property
-    def _patterns(self) -> dict[str, list[tuple[re.Pattern[str], Refusal]]]:
-        sorts = {sort: _compiled(refusals) for sort, refusals in self.refused.items()}
+    def _patterns(self) -> dict[str, tuple[re.Pattern[str], tuple[Refusal, ...]]]:
+        """One pattern for each sort, with a group for each refusal."""
+        sorts = dict(self.refused)
         if not self.cv2_image_codecs:
-            sorts["names"] = [*sorts.get("names", []), *_compiled([_NO_IMAGE_CODECS])]
-        return sorts
+            sorts["names"] = (*sorts.get("names", ()), _NO_IMAGE_CODECS)
+        return {sort: (_compiled(refusals), refusals) for sort, refusals in sorts.items() if refusals}
 
 
 _NO_IMAGE_CODECS = Refusal(
@@ -106,12 +108,9 @@ _NO_IMAGE_CODECS = Refusal(
 _SORTS = ("builtins", "modules", "reached", "names", "keywords", "attributes")
 
 
-def _compiled(refusals: Iterable[Refusal]) -> list[tuple[re.Pattern[str], Refusal]]:
-    return [
-        (re.compile(re.escape(name).replace(r"\*", "[^.]*") + r"(?![^.])"), refusal)
-        for refusal in refusals
-        for name in refusal.names
-    ]
+def _compiled(refusals: Iterable[Refusal]) -> re.Pattern[str]:
+    groups = ("|".join(re.escape(name).replace(r"\*", "[^.]*") for name in part.names) for part in refusals)
+    return re.compile("(?:" + "|".join(f"({group})" for group in groups) + r")(?![^.])")
 
 
 def _known(origin: str, given: Iterable[str], known: Iterable[str]) -> None:

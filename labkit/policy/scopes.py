@@ -6,6 +6,7 @@ order: a name stands for everything that it is ever assigned.
 """
 
 import ast
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match)
 _STATEMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)
+_NO_CHILDREN = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+_END: Position = (sys.maxsize, 0)
 _IMPORT_GUARDS = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
@@ -25,17 +28,17 @@ class Scope:
     """One namespace: of the module, a class, a function or a comprehension.
 
     Attributes:
-        marks: for each bound name, from where on it is bound, and whether that is certain.
+        first: for each bound name, from where on it may be bound.
+        certain: for each name that is bound under no condition, from where on.
         origins: for each bound name, what it may stand for: dotted paths, or expressions with their scope.
         declared: names that a global or nonlocal statement gives to another scope.
     """
 
     kind: str
     parent: "Scope | None" = None
-    marks: dict[str, list[tuple[Position, bool]]] = field(default_factory=lambda: defaultdict(list))
-    origins: dict[str, list["str | tuple[ast.expr, Scope]"]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    first: dict[str, Position] = field(default_factory=dict)
+    certain: dict[str, Position] = field(default_factory=dict)
+    origins: dict[str, list["str | tuple[ast.expr, Scope]"]] = field(default_factory=lambda: defaultdict(list))
     declared: dict[str, str] = field(default_factory=dict)
 
     def owner(self, name: str) -> "Scope | None":
@@ -43,7 +46,7 @@ class Scope:
         scope: Scope | None = self.declaring(name)
         start = scope
         while scope is not None:
-            if name in scope.marks and (scope is start or scope.kind != "class"):
+            if name in scope.first and (scope is start or scope.kind != "class"):
                 return scope
             scope = scope.parent
         return None
@@ -104,6 +107,8 @@ class Program:
         stack: list[tuple[ast.AST, Place]] = [(tree, Place(self.module))]
         while stack:
             node, place = stack.pop()
+            if isinstance(node, _NO_CHILDREN):
+                continue
             self.nodes.append((node, place))
             self._bind(node, place)
             stack.extend(reversed(list(_children(node, place))))
@@ -116,11 +121,9 @@ class Program:
         if owner.kind not in ("module", "class"):
             return False
         if owner is not place.scope.body:  # read by a function, which runs when the module is complete
-            return not any(certain for _, certain in owner.marks[name.id])
-        here = (name.lineno, name.col_offset)
-        return not any(
-            since <= here and (certain or place.branched) for since, certain in owner.marks[name.id]
-        )
+            return name.id not in owner.certain
+        bound = owner.first if place.branched else owner.certain
+        return bound.get(name.id, _END) > (name.lineno, name.col_offset)
 
     def _bind(self, node: ast.AST, place: Place) -> None:
         """Record the names that `node` binds and what they may stand for."""
@@ -129,15 +132,10 @@ class Program:
             case ast.Name(id=name, ctx=ast.Store()):
                 _mark(name, node, place)
             case ast.Name(id=name, ctx=ast.Del()):
-                owner = scope.declaring(name)
-                owner.marks[name] = [(since, False) for since, _ in owner.marks[name]]
+                scope.declaring(name).certain.pop(name, None)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 _mark(name, node, place)
-            case (
-                ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ):
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 _mark(name, node, place)
             case ast.MatchMapping(rest=str(name)):
                 _mark(name, node, place)
@@ -148,15 +146,15 @@ class Program:
                 for name, path in imported(node):
                     _mark(name, node, place)
                     scope.declaring(name).origins[name].append(path)
-            case ast.NamedExpr(target=target, value=value):
-                self._alias(target, value, scope, scope.body)
+            case ast.NamedExpr(target=name_of, value=value):
+                self._alias(name_of, value, scope, scope.body)
             case _:
                 for target, value in _assignments(node):
                     self._alias(target, value, scope, scope)
 
-    def _alias(self, target: ast.expr, value: ast.expr, scope: Scope, into: Scope) -> None:
-        """Record that `target` in scope `into`, or what it unpacks to, may stand for `value` in `scope`."""
-        pairs: list[tuple[ast.expr, ast.expr]] = [(target, value)]
+    def _alias(self, whole: ast.expr, values: ast.expr, scope: Scope, into: Scope) -> None:
+        """Record that `whole` in scope `into`, or what it unpacks to, may stand for `values` in `scope`."""
+        pairs = [(whole, values)]
         while pairs:
             target, value = pairs.pop()
             match target:
@@ -187,7 +185,9 @@ def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
 def _mark(name: str, node: ast.AST, place: Place) -> None:
     owner = place.scope.declaring(name)
     since = place.since or (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-    owner.marks[name].append((since, not place.branched and owner is place.scope))
+    owner.first.setdefault(name, since)
+    if not place.branched and owner is place.scope:
+        owner.certain.setdefault(name, since)
 
 
 def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -213,7 +213,7 @@ def _parts(value: ast.expr, count: int) -> list[ast.expr]:
 
 def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
     """Yield the children of `node`, each with its place."""
-    here = replace(place, since=None)
+    here = replace(place, since=None) if place.since else place
     if isinstance(node, _FUNCTIONS):
         yield from _function(node, here)
     elif isinstance(node, ast.ClassDef):
@@ -245,15 +245,13 @@ def _function(
     listed = arguments.posonlyargs + arguments.args
     defaults = arguments.defaults
     given = [*zip(listed[len(listed) - len(defaults) :], defaults, strict=True)]
-    given += [
-        (arg, value) for arg, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value
-    ]
+    given += [(arg, value) for arg, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value]
     for parameter, default in given:
         inner.scope.origins[parameter.arg].append((default, here.scope))
         yield default, here
     rare = [arg for arg in (arguments.vararg, arguments.kwarg) if arg]
     for parameter in listed + arguments.kwonlyargs + rare:
-        inner.scope.marks[parameter.arg].append(((0, 0), True))
+        inner.scope.first[parameter.arg] = (0, 0)
         if parameter.annotation:
             yield parameter.annotation, here
     if isinstance(node, ast.Lambda):

@@ -17,15 +17,16 @@ _UTF8 = re.compile(r"utf[-_]?8|(us[-_]?)?ascii", re.IGNORECASE)
 # every alternative that opens a string also matches one that never closes, so the scan is one pass;
 # quotes nested in f-strings (Python 3.12) may be taken for its end, which changes a depth by a few only
 _TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?(?:"""|\\?\Z)'
-    r"|'''(?:[^\\]|\\.)*?(?:'''|\\?\Z)"
+    r'(?P<string>"""(?:[^\\]|\\.)*?(?:"""|\\?\Z)'
+    r"|'{3}(?:[^\\]|\\.)*?(?:'{3}|\\?\Z)"
     r'|"(?:[^"\\\n]|\\.)*(?:"|(?=\n)|\\?\Z)'
-    r"|'(?:[^'\\\n]|\\.)*(?:'|(?=\n)|\\?\Z)"
+    r"|'(?:[^'\\\n]|\\.)*(?:'|(?=\n)|\\?\Z))"
     r"|#[^\r\n]*"
     r"|(?P<open>[(\[{])|(?P<close>[)\]}])"
     r"|(?P<foreign>[^\x00-\x7f]+)",
     re.DOTALL,
 )
+_LONGEST_F_STRING = 16 * 1024  # the parser's time grows with its square
 
 
 def too_long(source: str, rules: Rules) -> Finding | None:
@@ -42,15 +43,18 @@ def unreadable(source: str, rules: Rules) -> Iterator[Finding]:
     if found := _HIDDEN.search(source):
         why = "control, bidirectional and zero-width characters show another text than the one that runs"
         what = f"holds the character U+{ord(found[0]):04X}"
-        yield Finding(
-            _line(source, found.start()), what, why, "write it as an escape in a string, or drop it"
-        )
+        yield Finding(_line(source, found.start()), what, why, "write it as an escape in a string, or drop it")
     depth = 0
     for token in _TOKEN.finditer(source):
+        start = token.start()
         depth += (token["open"] is not None) - (token["close"] is not None)
         if depth > rules.brackets:
             what, why = f"nests brackets {depth} deep", f"the limit is {rules.brackets}"
-            yield Finding(_line(source, token.start()), what, why, "name the parts, or build them in a loop")
+            yield Finding(_line(source, start), what, why, "name the parts, or build them in a loop")
+            return
+        if token["string"] and len(token[0]) > _LONGEST_F_STRING and "f" in source[max(start - 2, 0) : start].lower():
+            why = f"the limit is {_LONGEST_F_STRING // 1024} KiB"
+            yield Finding(_line(source, start), "holds a very long f-string", why, "join shorter ones")
             return
 
 
@@ -62,7 +66,7 @@ def misleading(source: str) -> Iterator[Finding]:
             yield Finding(number, f"declares the encoding {cookie[1]}", why, "drop the line")
     for token in _TOKEN.finditer(source):
         if token["foreign"] is not None:
-            why = "Python takes look-alike letters for each other, so code outside strings and comments is ASCII"
+            why = "Python takes look-alike letters for each other, so code (not strings) is ASCII"
             what = f"uses the character {token['foreign'][:20]}"
             yield Finding(_line(source, token.start()), what, why, "spell it out: lam, delta, alpha")
 

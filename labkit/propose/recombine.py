@@ -15,7 +15,17 @@ from labkit.candidate import Candidate
 from labkit.errors import ProposerError
 from labkit.propose.proposer import Brief, Experiment, Proposal
 
-SLOTS = ("structure", "interpolation", "motion", "transform", "quantisation", "intra", "filter", "entropy")
+SLOTS = (
+    "structure",
+    "interpolation",
+    "motion",
+    "transform",
+    "quantisation",
+    "intra",
+    "deblocking",
+    "restoration",
+    "entropy",
+)
 """One block of each is in every assembly, in this order, so that versions differ where they differ."""
 
 START = {
@@ -25,7 +35,8 @@ START = {
     "transform": "dct8",
     "quantisation": "flat",
     "intra": "flat",
-    "filter": "none",
+    "deblocking": "none",
+    "restoration": "none",
     "entropy": "packed",
 }
 """The assembly that does what codecs/intra_dct.py does; where a champion without a recipe is taken to stand."""
@@ -188,14 +199,19 @@ class Shelf:
             parts.append(f"\n{rule}\n\n{with_parameters(block, recipe.parameters)}")
         return "\n\n".join(part for part in parts if part) + "\n"
 
+    def neighbours(self, block: Block) -> list[Block]:
+        """Return the next better and the next worse block of a slot: evolution climbs rung by rung."""
+        ladder = sorted(self.blocks[block.slot].values(), key=lambda other: (-other.rate, other.name))
+        place = ladder.index(block)
+        return [*ladder[place + 1 : place + 2], *ladder[max(place - 1, 0) : place]]
+
     def changes(self, recipe: Recipe) -> list[Change]:
         """Return every single step from a recipe, with what its blocks promise."""
         steps = []
         for block in self.chosen(recipe):
-            for other in self.blocks[block.slot].values():
+            for other in self.neighbours(block):
                 gain_pct = 100 * (1 - other.rate / block.rate)
-                if other is not block:
-                    steps.append(Change(block.slot, block.name, other.name, gain_pct, other.hypothesis))
+                steps.append(Change(block.slot, block.name, other.name, gain_pct, other.hypothesis))
             for name, choices in block.choices.items():
                 now = as_plain(recipe.parameters.get(name, block.values[name]))
                 for value in map(as_plain, choices):
@@ -264,11 +280,11 @@ class RecombineProposer:
         Raises:
             ProposerError: the blocks are missing, or everything near the champion has been tried.
         """
-        recipe = read_recipe(brief.champion.source)
+        recipe = read_recipe(brief.champion.source if brief.champion else "")
         for changes in self._candidates(recipe, brief):
             source = self.shelf.assemble(self.shelf.apply(recipe, changes))
-            candidate = Candidate(source, self.name, hypothesis(changes), brief.champion.hash)
-            if candidate.hash not in brief.tried and candidate.hash != brief.champion.hash:
+            candidate = Candidate(source, self.name, hypothesis(changes), brief.champion_hash)
+            if candidate.hash not in brief.tried and candidate.hash != brief.champion_hash:
                 return Proposal(candidate)
         raise ProposerError(
             f"every single change of version {brief.champion_version} and every pair of changes has been tried "

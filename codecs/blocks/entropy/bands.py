@@ -24,6 +24,7 @@ class Coder:
 
     def __init__(self, data=None):
         self.reading = data is not None
+        self.memory = {}
         if self.reading:
             words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
             self.stream = constriction.stream.queue.RangeDecoder(words)
@@ -45,10 +46,8 @@ class Coder:
         folded = None if self.reading else 2 * abs(value) - (value > 0)
         symbol = self.coded(model, None if self.reading else min(folded, SYMBOLS - 1))
         counts[symbol] += 1
-        if symbol == SYMBOLS - 1:
-            folded = self.coded(constriction.stream.model.Uniform(65536), folded)
-        else:
-            folded = symbol
+        escaped = symbol == SYMBOLS - 1
+        folded = self.coded(constriction.stream.model.Uniform(65536), folded) if escaped else symbol
         return (folded + 1) // 2 if folded % 2 else -(folded // 2)
 
     def laplace(self, values, widths):

@@ -1,4 +1,3 @@
-# ruff: noqa: F821
 """Binary arithmetic coding of every decision, its probability mixed from several contexts' experience.
 
 Each decision looks at several contexts (the frequency, the levels around it, the neighbouring blocks); each
@@ -13,14 +12,17 @@ ABOUT = {
     "rate": 33,
     "hypothesis": "context mixing: estimate each binary decision from several contexts at once (frequency, "
     "levels around, neighbouring blocks) and mix the estimates, instead of one fixed distribution per band",
-    "choices": {"LEARNING_RATE": [4, 6, 10], "COUNT_LIMIT": [60, 120, 250]},
+    "choices": {"LEARNING_RATE": [6, 10, 14], "COUNT_LIMIT": [60, 120, 250]},
 }
 
-LEARNING_RATE = 6
+LEARNING_RATE = 10
 """How fast the mixing weights follow the errors."""
 
 COUNT_LIMIT = 120
 """A context's estimate is an average over about this many decisions."""
+
+CODER = "int64[::1], uint8[::1], int32[:, ::1], uint8[:, ::1], int32[:, ::1]"
+"""Types of what the arithmetic coder needs: state, stream, estimates, counts, weights."""
 
 INPUTS = 6
 """Contexts that are mixed for each decision."""
@@ -72,7 +74,7 @@ def code_raw(state, stream, chance, bit):
     return bit
 
 
-@numba.njit("int64(int64[::1], uint8[::1], int32[:, ::1], uint8[:, ::1], int32[:, ::1], int64[::1], int64, int64)")
+@numba.njit(f"int64({CODER}, int64[::1], int64, int64)")
 def code_bit(state, stream, estimates, counts, weights, contexts, chosen, bit):
     """Write a bit, or read and return one; mix the estimates of its contexts with the chosen set of weights."""
     total = 0
@@ -93,7 +95,7 @@ def code_bit(state, stream, estimates, counts, weights, contexts, chosen, bit):
     return bit
 
 
-@numba.njit("int64(int64[::1], uint8[::1], int32[:, ::1], uint8[:, ::1], int32[:, ::1], int64, int64, int64)")
+@numba.njit(f"int64({CODER}, int64, int64, int64)")
 def code_symbol(state, stream, estimates, counts, weights, kind, context, value):
     """Write a small signed number, or read and return one: zero, sign, then one decision for each unit."""
     contexts = np.zeros(INPUTS, np.int64)
@@ -135,9 +137,7 @@ def scale_down(value):
     return 8 if value < 50 else 9
 
 
-@numba.njit(
-    "void(int64[::1], uint8[::1], int32[:, ::1], uint8[:, ::1], int32[:, ::1], int32[:, ::1], int64, int64, int64[::1], int64, int64, int64, int64[::1])"
-)
+@numba.njit(f"void({CODER}, int32[:, ::1], int64, int64, int64[::1], int64, int64, int64, int64[::1])")
 def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, size, kind, around, result):
     """Write or read the levels of one block; kind and around (what its neighbours hold) are contexts.
 
@@ -227,9 +227,7 @@ def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, si
         place += 1
 
 
-@numba.njit(
-    "void(int64[::1], uint8[::1], int32[:, ::1], uint8[:, ::1], int32[:, ::1], int32[:, ::1], int8[:, ::1], int8[:, ::1], int32[:, ::1], int64, int64[::1], int64[::1])"
-)
+@numba.njit(f"void({CODER}, int32[:, ::1], int8[:, ::1], int8[:, ::1], int32[:, ::1], int64, int64[::1], int64[::1])")
 def code_plane(state, stream, estimates, counts, weights, levels, direction, sizes, beside, plane, scan8, scan16):
     """Write or read all blocks of one plane; `beside` holds what other planes have there, by 8x8 luma block."""
     unit = 16 if plane == 0 else 8
@@ -267,6 +265,7 @@ class Coder:
 
     def __init__(self, data=None):
         self.reading = data is not None
+        self.memory = {}
         self.stream = np.frombuffer(data, np.uint8).copy() if self.reading else np.zeros(1 << 16, np.uint8)
         first = int.from_bytes(data[:4].ljust(4, b"\0"), "big") if self.reading else 0
         self.state = np.array([0, 0xFFFFFFFF, 0, self.reading, first], np.int64)

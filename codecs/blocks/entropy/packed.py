@@ -16,6 +16,7 @@ class Coder:
 
     def __init__(self, data=None):
         self.reading = data is not None
+        self.memory = {}
         self.values = []
         if self.reading:
             pairs = np.frombuffer(zlib.decompress(data), np.uint8).reshape(2, -1).T

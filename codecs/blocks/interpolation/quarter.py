@@ -58,7 +58,8 @@ def make_reference(planes):
 
 
 @numba.njit(
-    "void(uint8[:, :, ::1], uint8[:, ::1], uint8[:, ::1], int32[:, :, ::1], int32[:, ::1], int64, uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])"
+    "void(uint8[:, :, ::1], uint8[:, ::1], uint8[:, ::1], int32[:, :, ::1], int32[:, ::1], int64, "
+    "uint8[:, ::1], uint8[:, ::1], uint8[:, ::1])"
 )
 def fetch_blocks(phases, u, v, vectors, taps, border, out_y, out_u, out_v):
     """Fill the prediction block by block."""

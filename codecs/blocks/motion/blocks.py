@@ -10,10 +10,10 @@ ABOUT = {
     "hypothesis": "follow the motion: search for every block where it came from, and code the vector as a "
     "difference to its neighbours'",
     "needs": {"structure": ["previous", "pyramid"]},
-    "choices": {"VECTOR_WEIGHT": [0.7, 1.0, 1.4], "SEARCH_RADIUS": [8, 12]},
+    "choices": {"VECTOR_WEIGHT": [0.5, 0.7, 1.0], "SEARCH_RADIUS": [8, 12]},
 }
 
-VECTOR_WEIGHT = 1.0
+VECTOR_WEIGHT = 0.7
 """Weight of the bits of vectors and decisions against the sum of absolute differences."""
 
 SEARCH_RADIUS = 12
@@ -68,7 +68,8 @@ def predict_vector(field, row, column, predicted):
 
 
 @numba.njit(
-    "void(uint8[:, ::1], uint8[:, :, ::1], int64[::1], int64, int32[:, :, :, ::1], float64[::1], int32[:, :, ::1], float64[:, ::1])"
+    "void(uint8[:, ::1], uint8[:, :, ::1], int64[::1], int64, int32[:, :, :, ::1], float64[::1], "
+    "int32[:, :, ::1], float64[:, ::1])"
 )
 def search_field(source, phases, shape, radius, seeds, bits, field, costs):
     """Find a vector for each block: from seeds and neighbours, then downhill in ever smaller steps."""
@@ -137,23 +138,11 @@ def search_reference(luma, phases, weight):
     return [whole, search(luma, phases, (8, PRECISION, BORDER), 0, seeds, bits)]
 
 
-def macroblock_sums(plane):
-    """Return the sum of a luma plane over every macroblock."""
-    height, width = plane.shape
-    return plane.reshape(height // 16, 16, width // 16, 16).sum((1, 3), dtype=np.int64)
-
-
-def intra_costs(luma):
-    """Return how far the samples of each macroblock lie from its mean, summed."""
-    mean = (macroblock_sums(luma) + 128) >> 8
-    return macroblock_sums(np.abs(luma.astype(np.int16) - mean.repeat(16, 0).repeat(16, 1)))
-
-
 def both_costs(luma, references, fields, vector_costs, weight):
     """Return the costs of the average of both references; the vectors' share is that of the two alone."""
-    sides = [fetch(reference, field)[0].astype(np.int16) for reference, field in zip(references, fields)]
+    sides = [fetch(reference, field)[0].astype(np.int16) for reference, field in zip(references, fields, strict=True)]
     total = macroblock_sums(np.abs(luma - ((sides[0] + sides[1] + 1) >> 1))).astype(np.float64)
-    for side, costs in zip(sides, vector_costs):
+    for side, costs in zip(sides, vector_costs, strict=True):
         total += costs - macroblock_sums(np.abs(luma - side))
     return total + weight
 

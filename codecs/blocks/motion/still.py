@@ -13,18 +13,6 @@ INTRA_BITS = 20
 """What an intra macroblock costs more than a predicted one, in bits (a guess)."""
 
 
-def macroblock_sums(plane):
-    """Return the sum of a luma plane over every macroblock."""
-    height, width = plane.shape
-    return plane.reshape(height // 16, 16, width // 16, 16).sum((1, 3), dtype=np.int64)
-
-
-def intra_costs(luma):
-    """Return how far the samples of each macroblock lie from its mean, summed."""
-    mean = (macroblock_sums(luma) + 128) >> 8
-    return macroblock_sums(np.abs(luma.astype(np.int16) - mean.repeat(16, 0).repeat(16, 1)))
-
-
 def find_motion(source, references, qp):
     """Return a plan with direction, split and vectors: the cheapest of intra and the references, by macroblock."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16

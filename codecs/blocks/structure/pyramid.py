@@ -4,13 +4,13 @@ ABOUT = {
     "rate": 36,
     "hypothesis": "code pictures in a pyramid: one half-way between two coded ones is predicted from both "
     "sides, needs few bits, and may be coarser since nothing or little refers to it",
-    "choices": {"SPAN": [8, 16], "KEY_QP_OFFSET": [-3, -2, -1], "LEVEL_QP_OFFSETS": [(0, 2, 3, 4, 5), (0, 1, 3, 4, 5)]},
+    "choices": {"SPAN": [8, 16], "KEY_QP_OFFSET": [-4, -3, -2], "LEVEL_QP_OFFSETS": [(0, 2, 3, 4, 5), (0, 1, 3, 4, 5)]},
 }
 
 SPAN = 16
 """Pictures from one anchor of the pyramid to the next; a power of two."""
 
-KEY_QP_OFFSET = -1
+KEY_QP_OFFSET = -3
 """Added to the QP of the first picture: everything is predicted from it in the end."""
 
 LEVEL_QP_OFFSETS = (0, 2, 3, 4, 5)

@@ -1,0 +1,65 @@
+"""What a candidate changed, and how it failed: code beside its champion's, findings and output word by word."""
+
+from markupsafe import Markup
+
+from labkit.campaign import Generation
+from labkit.candidate import Evaluation, Failure
+from labkit.ledger import Entry
+from labkit.view.code import show_code, show_diff
+from labkit.view.fragment import Fragment, block, note, text
+
+
+def show_change(entry: Entry, champion: Entry | None, whole: bool = True) -> Fragment:
+    """Return a candidate's hypothesis and its code beside the champion that it met.
+
+    Args:
+        whole: as in `show_diff`.
+    """
+    title = f"candidate {entry.number}"
+    if champion is None:
+        code = show_code(entry.candidate.source, f"{title}: the whole program, there was no champion before it")
+    else:
+        code = show_diff(
+            champion.candidate.source, entry.candidate.source, f"champion v{champion.version}", title, whole
+        )
+    pattern = '<div style="margin:8px 0"><b>{}</b>, {}, {}: {}{}</div>'
+    html = Markup(pattern).format(
+        title, text(entry.candidate.proposer), text(entry.candidate.hash[:12]),
+        text(entry.candidate.hypothesis or "no hypothesis given"), code,
+    )  # fmt: skip
+    return Fragment(html, title)
+
+
+def show_changes(generation: Generation) -> Fragment:
+    """Return hypothesis and code of every candidate of a generation."""
+    parts = [show_change(entry, generation.champion).html for entry in generation.entries]
+    return Fragment(Markup("").join(parts) or note("No candidate."), f"changes of generation {generation.number}")
+
+
+def show_failures(generation: Generation) -> Fragment:
+    """Return what the check found, what failed and what was printed, word by word."""
+    parts = [
+        Markup("<div><b>candidate {}</b></div>{}").format(entry.number, failure_blocks(entry.evaluation))
+        for entry in generation.entries
+        if entry.evaluation and (entry.evaluation.failure or entry.evaluation.output)
+    ]
+    return Fragment(
+        Markup("").join(parts) or note("No findings, no failure, nothing printed."),
+        f"failures of generation {generation.number}",
+    )
+
+
+def failure_blocks(evaluation: Evaluation) -> Markup:
+    """Return a failure with its place, detail and output; what a sound candidate printed, too."""
+    html, output = Markup(""), evaluation.output
+    if failure := evaluation.failure:
+        html += note(f"failed: {_place(failure)}") + block(failure.detail)
+        output = failure.output or output
+    return html + (note("it printed:") + block(output) if output else Markup(""))
+
+
+def _place(failure: Failure) -> str:
+    place = [f"stage {failure.stage}", failure.clip and f"clip {failure.clip}"]
+    place += [f"QP {failure.qp}"] if failure.qp is not None else []
+    place += [f"frame {failure.frame}"] if failure.frame is not None else []
+    return f"{failure.kind} ({', '.join(filter(None, place))})"

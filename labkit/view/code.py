@@ -1,0 +1,169 @@
+"""Source text: highlighted, and side by side with what it was made from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from markupsafe import Markup
+from pygments.lexers.python import PythonLexer
+from pygments.token import Comment, Keyword, Name, String, Token
+
+from labkit.jail.wire import printable
+from labkit.view.fragment import LONGEST, MONOSPACE, Fragment, note, text
+
+CONTEXT = 3
+"""Unchanged lines shown around a change; more of them are folded."""
+
+MAX_LINES = 4000
+"""Lines of a source that are shown; the policy's limit on length is far below, refused sources are not."""
+
+TOKEN_COLOURS = {
+    Keyword: "#b04fc4",
+    Name.Function: "#3b78d8",
+    Name.Class: "#3b78d8",
+    Name.Decorator: "#3b78d8",
+    String: "#2f8a4c",
+    Comment: "#7a7f87",
+}
+"""Each readable on white and on black; names, numbers and operators keep the page's own colour."""
+
+_ADDED, _REMOVED = "background-color:rgba(46,160,67,0.18)", "background-color:rgba(248,81,73,0.18)"
+_NUMBER = "width:3.2em;min-width:3.2em;opacity:0.6;text-align:right;padding:0 6px;vertical-align:top;"
+_CODE = "width:{}%;text-align:left;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 4px;vertical-align:top;"
+_TABLE = f"width:100%;table-layout:fixed;border-collapse:collapse;margin:0;{MONOSPACE}"
+
+_Cell = tuple[int, Markup, str]
+"""Line number from 1, its highlighted text, its style; number 0 for a line that the other side lacks."""
+_MISSING: _Cell = (0, Markup(""), "")
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many lines a source gained and lost."""
+
+    added: int
+    removed: int
+
+    def __str__(self) -> str:
+        return f"+{self.added} −{self.removed} lines"
+
+
+def show_code(source: str, title: str = "code") -> Fragment:
+    """Return a source with line numbers, folded under its title."""
+    rows = [(_cell(index, line),) for index, line in enumerate(_highlighted(_lines(source)))]
+    summary = Markup("<summary>{} ({} lines)</summary>").format(text(title), len(rows))
+    return Fragment(Markup("<details>{}{}</details>").format(summary, _table(rows)), title)
+
+
+def show_diff(old: str, new: str, old_title: str, new_title: str, whole: bool = True) -> Fragment:
+    """Return two sources side by side; runs of unchanged lines are folded.
+
+    Args:
+        whole: carry the folded lines too; False leaves them out, which keeps a long report small.
+    """
+    old_lines, new_lines = _lines(old), _lines(new)
+    matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
+    left, right = _highlighted(old_lines), _highlighted(new_lines)
+    titles = ((0, text(old_title), "font-weight:bold"), (0, text(new_title), "font-weight:bold"))
+    parts = [_table([titles])]
+    for tag, a1, a2, b1, b2 in _runs(matcher):
+        if tag == "fold":
+            parts.append(_fold(left[a1:a2], right[b1:b2], a1, b1, whole))
+        else:
+            parts.append(_table(list(_pairs(left, right, (a1, a2), (b1, b2), tag != "equal"))))
+    if old_lines == new_lines:
+        parts = [note(f"{new_title} is {old_title}, line by line")]
+    return Fragment(Markup("<div>{}</div>").format(Markup("").join(parts)), f"{old_title} and {new_title}")
+
+
+def count_changes(old: str, new: str) -> Change:
+    """Return how many lines were added and removed."""
+    blocks = SequenceMatcher(None, a := _lines(old), b := _lines(new), autojunk=False).get_matching_blocks()
+    common = sum(block.size for block in blocks)
+    return Change(len(b) - common, len(a) - common)
+
+
+def _lines(source: str) -> list[str]:
+    """Return the lines of a source, with everything that a browser would act on or hide shown as an escape."""
+    lines = printable(source.replace("\r\n", "\n"), LONGEST).split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    if len(lines) > MAX_LINES:
+        return [*lines[:MAX_LINES], f"... ({len(lines) - MAX_LINES} more lines)"]
+    return lines
+
+
+def _highlighted(lines: Sequence[str]) -> list[Markup]:
+    """Return each line with coloured tokens."""
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    shown, current = [], Markup("")
+    for kind, value in lexer.get_tokens("\n".join(lines)):
+        first, *rest = value.split("\n")
+        current += _token(kind, first)
+        for piece in rest:
+            shown.append(current)
+            current = _token(kind, piece)
+    return [*shown, current]
+
+
+def _token(kind: Token, value: str) -> Markup:
+    while kind is not None and kind not in TOKEN_COLOURS:
+        kind = kind.parent
+    if kind is None or not value.strip():
+        return text(value)
+    return Markup('<span style="color:{}">{}</span>').format(TOKEN_COLOURS[kind], text(value))
+
+
+def _runs(matcher: SequenceMatcher[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield the opcodes, long equal runs cut into context and a "fold"."""
+    opcodes = matcher.get_opcodes()
+    for position, (tag, a1, a2, b1, b2) in enumerate(opcodes):
+        before = 0 if position == 0 else CONTEXT
+        after = 0 if position == len(opcodes) - 1 else CONTEXT
+        if tag != "equal" or a2 - a1 <= before + after + 1:
+            yield tag, a1, a2, b1, b2
+            continue
+        if before:
+            yield tag, a1, a1 + before, b1, b1 + before
+        yield "fold", a1 + before, a2 - after, b1 + before, b2 - after
+        if after:
+            yield tag, a2 - after, a2, b2 - after, b2
+
+
+def _pairs(
+    left: Sequence[Markup], right: Sequence[Markup], a: tuple[int, int], b: tuple[int, int], changed: bool
+) -> Iterator[tuple[_Cell, _Cell]]:
+    """Yield the lines of one run side by side; the shorter side ends in empty cells."""
+    removed, added = (_REMOVED, _ADDED) if changed else ("", "")
+    for offset in range(max(a[1] - a[0], b[1] - b[0])):
+        i, j = a[0] + offset, b[0] + offset
+        yield (
+            _cell(i, left[i], removed) if i < a[1] else _MISSING,
+            _cell(j, right[j], added) if j < b[1] else _MISSING,
+        )
+
+
+def _cell(index: int, line: Markup, style: str = "") -> _Cell:
+    return index + 1, line, style
+
+
+def _fold(left: Sequence[Markup], right: Sequence[Markup], a1: int, b1: int, whole: bool) -> Markup:
+    summary = f"{len(left)} unchanged lines"
+    if not whole:
+        return note(f"… {summary}")
+    rows = [(_cell(a1 + i, left[i]), _cell(b1 + i, right[i])) for i in range(len(left))]
+    return Markup('<details><summary style="opacity:0.75">{}</summary>{}</details>').format(summary, _table(rows))
+
+
+def _table(rows: Sequence[Sequence[_Cell]]) -> Markup:
+    if not rows:
+        return Markup("")
+    code = _CODE.format(100 // len(rows[0]))
+    pattern = Markup('<td style="{}">{}</td><td style="{}">{}</td>')
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(pattern.format(_NUMBER, number or "", code + style, line) for number, line, style in row)
+        )
+        for row in rows
+    )
+    return Markup('<table style="{}"><tbody>{}</tbody></table>').format(_TABLE, body)

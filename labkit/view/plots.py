@@ -1,0 +1,225 @@
+"""Charts: rate-distortion curves with real encoders beside them, and how far the campaign has come."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, isfinite
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from PIL import Image
+
+from labkit.adopt import REFERENCE
+from labkit.campaign import Campaign, Generation
+from labkit.jail.wire import printable
+from labkit.ledger import Entry
+from labkit.rd import RDPoint
+
+DPI = 80
+"""Of what a notebook and the report show: sharp enough to read, small enough to keep."""
+
+Curves = Mapping[str, Mapping[str, Sequence[RDPoint]]]
+"""Rate points by what coded them ("champion v2", "x265-medium"), then by clip."""
+
+COLOURS = {
+    "champion": "#000000",
+    "candidate": "#d55e00",
+    "version 0": "#7f7f7f",
+    "x265-medium": "#0072b2",
+    "x265-slow": "#56b4e9",
+    "x264-medium": "#e69f00",
+    "svt-av1": "#009e73",
+    "vp9": "#cc79a7",
+}
+"""One colour for each coder in every chart: Okabe and Ito's palette, told apart by the colour-blind, too."""
+
+_MARKERS = {"champion": "o", "version 0": "."}
+_CANDIDATE_MARKERS = "DsvP^X<>h*"
+_ANCHOR_MARKER = "x"
+_COLUMN_INCHES, _ROW_INCHES = 5.4, 3.7
+
+
+class Chart(Figure):
+    """A matplotlib Figure that shows itself as a PNG wherever it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """Return a figure as a PNG file of at most 64 colours: a quarter of the bytes of all colours."""
+    FigureCanvasAgg(figure)
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=dpi, facecolor="white")
+    width, height = (int(side * dpi) for side in figure.get_size_inches())
+    picture = Image.frombytes("RGBA", (width, height), drawn.getvalue()).convert("RGB")
+    picture.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def plot_rd(campaign: Campaign, generation: int | Generation | None = None, clip: str | None = None) -> Chart:
+    """Draw rate against overall PSNR: one panel for each clip, or for one clip.
+
+    Args:
+        generation: its candidates and the champion that they met; None for the champion and version 0 now.
+    """
+    if isinstance(generation, int):
+        generation = campaign.recorded(generation)
+    coders = _final_curves(campaign) if generation is None else generation_curves(generation)
+    curves = {**coders, **campaign.ledger.anchors()}
+    return draw_rd(curves if clip is None else {name: {clip: by.get(clip, ())} for name, by in curves.items()})
+
+
+def generation_curves(generation: Generation) -> Curves:
+    """Return the points of a generation's candidates and of the champion that they met; none for a failed one."""
+    champion = generation.champion
+    entries = [*generation.entries, *([champion] if champion else [])]
+    labels = [*map(candidate_label, generation.entries), *([f"champion v{champion.version}"] if champion else [])]
+    return {label: e.evaluation.by_clip for label, e in zip(labels, entries, strict=True) if e.evaluation}
+
+
+def candidate_label(entry: Entry) -> str:
+    """Return what a candidate is called in charts and captions."""
+    if entry.version is not None:
+        return f"candidate {entry.number} (now v{entry.version})"
+    return f"candidate {entry.number}"
+
+
+def _final_curves(campaign: Campaign) -> Curves:
+    versions = {e.version: e.evaluation for e in campaign.ledger.entries() if e.version is not None}
+    if not versions:
+        return {}
+    named = {f"champion v{max(versions)}": versions[max(versions)]}
+    if max(versions) > 0:
+        named["version 0"] = versions[0]
+    return {label: evaluation.by_clip for label, evaluation in named.items() if evaluation}
+
+
+def draw_rd(curves: Curves) -> Chart:
+    """Draw rate points of any coders, one panel for each clip, the legend below."""
+    clips = list(dict.fromkeys(clip for by_clip in curves.values() for clip, points in by_clip.items() if points))
+    if not clips:
+        return message("Nothing is measured yet: there is no rate point to draw.")
+    columns = min(len(clips), 2)
+    rows = ceil(len(clips) / columns)
+    width = _COLUMN_INCHES * columns if columns > 1 else 1.4 * _COLUMN_INCHES
+    figure = Chart(figsize=(width, _ROW_INCHES * rows + 0.7), dpi=DPI)
+    figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    styles = _styles(curves)
+    for axes, clip in zip(panels, clips, strict=False):
+        for label, by_clip in curves.items():
+            _draw_curve(axes, by_clip.get(clip, ()), styles[label])
+        _finish_rd(axes, clip)
+    for axes in list(panels)[len(clips) :]:
+        axes.set_axis_off()
+    _legend_below(figure)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Style:
+    label: str
+    colour: str
+    marker: str
+    line: str
+    width: float
+
+
+def _styles(curves: Iterable[str]) -> dict[str, _Style]:
+    markers = iter(_CANDIDATE_MARKERS * 10)
+    return {label: _style(label, markers) for label in curves}
+
+
+def _style(label: str, markers: Iterable[str]) -> _Style:
+    role = next((role for role in ("champion", "candidate", "version 0") if label.startswith(role)), label)
+    colour = COLOURS.get(role, COLOURS["candidate"])
+    if role in ("champion", "version 0"):
+        return _Style(label, colour, _MARKERS[role], "-", 1.8)
+    if label in COLOURS:
+        return _Style(label, colour, _ANCHOR_MARKER, "-" if label == REFERENCE else "--", 1.2)
+    return _Style(label, colour, next(iter(markers)), "-", 1.8)
+
+
+def _draw_curve(axes: Axes, points: Sequence[RDPoint], style: _Style) -> None:
+    shown = sorted((p.rate_kbps, p.psnr_db) for p in points if isfinite(p.psnr_db))
+    lossless = [p.rate_kbps for p in points if not isfinite(p.psnr_db)]
+    label = plain(style.label)
+    if shown:
+        rates, decibels = zip(*shown, strict=True)
+        axes.plot(rates, decibels, color=style.colour, marker=style.marker, linestyle=style.line,
+                  linewidth=style.width, markersize=6, label=label)  # fmt: skip
+    elif lossless:
+        axes.axvline(min(lossless), color=style.colour, linestyle=":", label=f"{label} (lossless)")
+
+
+def _finish_rd(axes: Axes, clip: str) -> None:
+    axes.set_title(plain(clip), fontsize=11)
+    axes.set_xlabel("rate (kbps, log scale)")
+    axes.set_ylabel("overall PSNR (dB)")
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 8 else (1, 1.5, 2, 3, 4, 5, 7)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.7)
+
+
+def _legend_below(figure: Figure) -> None:
+    known: dict[str, Line2D] = {}
+    for axes in figure.axes:
+        known |= {str(line.get_label()): line for line in axes.lines}
+    columns = 4 if figure.get_figwidth() > 9 else 3
+    figure.legend(handles=list(known.values()), loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
+
+
+def plot_progress(campaign: Campaign, anchor: str = REFERENCE) -> Chart:
+    """Draw each candidate's mean BD-rate against a real encoder by generation, and the best so far."""
+    rated = [
+        (entry, value)
+        for entry in campaign.ledger.entries()
+        if entry.evaluation and (value := campaign.against(entry.evaluation, anchor)) is not None
+    ]
+    if not rated:
+        return message(f"No candidate has a BD-rate against {anchor} yet.")
+    figure = Chart(figsize=(9.0, 3.6), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for adopted, colour, label in ((True, COLOURS["champion"], "adopted"), (False, COLOURS["candidate"], "rejected")):
+        dots = [(e.generation, value) for e, value in rated if (e.version is not None) is adopted]
+        if dots:
+            numbers, values = zip(*dots, strict=True)
+            face = colour if adopted else "none"
+            axes.scatter(numbers, values, s=36, edgecolors=colour, facecolors=face, label=label, zorder=3)
+    _draw_champions(axes, rated, campaign.next_number - 1)
+    axes.axhline(0, color=COLOURS.get(anchor, "#0072b2"), linewidth=1.2, label=anchor)
+    axes.set_xlabel("generation")
+    axes.set_ylabel(f"BD-rate against\n{anchor} (%, less is better)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, color="#dddddd", linewidth=0.7)
+    axes.legend(fontsize=9, frameon=False, loc="best")
+    return figure
+
+
+def _draw_champions(axes: Axes, rated: Sequence[tuple[Entry, float]], last: int) -> None:
+    """Draw the champion's figure as steps that go on to the last complete generation."""
+    steps = [(e.generation, value) for e, value in rated if e.version is not None]
+    if steps:
+        steps.append((max(last, steps[-1][0]), steps[-1][1]))
+        numbers, values = zip(*steps, strict=True)
+        axes.step(numbers, values, where="post", color=COLOURS["champion"], label="champion")
+
+
+def message(line: str) -> Chart:
+    """Return a chart that says in one line why there is nothing to draw."""
+    figure = Chart(figsize=(8.0, 0.7), dpi=DPI)
+    figure.text(0.02, 0.5, plain(line), va="center", fontsize=11)
+    return figure
+
+
+def plain(label: str, limit: int = 60) -> str:
+    """Return a label as matplotlib draws it word by word: no formulas, no hidden entries, not too long."""
+    shown = printable(label.replace("\n", " "), limit).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown

@@ -1,0 +1,332 @@
+"""The judge: every branch of every rule, on hand-made curves whose BD-rate is known.
+
+Scaling every rate of a curve by f at the same PSNR gives a BD-rate of exactly 100 (f - 1) percent.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from labkit.adopt import (
+    REFERENCE,
+    BdRateRule,
+    Decision,
+    ParetoRule,
+    Rule,
+    ThresholdRule,
+    Verdict,
+    judge,
+    mean_bd_rate,
+    versus,
+)  # fmt: skip
+from labkit.candidate import Evaluation, Failure, FailureKind, Stage
+from labkit.rd import Comparison, RDPoint
+
+RATES_KBPS = {22: 800.0, 27: 400.0, 32: 200.0, 37: 100.0}
+PSNR_DB = {22: 42.0, 27: 39.0, 32: 36.0, 37: 32.0}
+RAW_BYTES = 1_000_000
+
+
+def point(clip: str, qp: int, factor: float = 1.0, **changes: object) -> RDPoint:
+    """One rate point: `factor` times the rate of the champion."""
+    rate_kbps = RATES_KBPS[qp] * factor
+    size = round(rate_kbps * 125)
+    made = RDPoint(
+        clip, f"hash of {clip}", qp, size, rate_kbps, PSNR_DB[qp], PSNR_DB[qp], PSNR_DB[qp], 0.9, 25.0, 1.0, 0.5,
+        "candidate", "bitstream", encode_cpu_s=1.0, decode_cpu_s=0.5, raw_bytes=RAW_BYTES,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def evaluation(factors: dict[str, float] | float = 1.0, **changes: object) -> Evaluation:
+    by_clip = factors if isinstance(factors, dict) else {"foreman": factors, "akiyo": factors}
+    return Evaluation(
+        "candidate", "none", tuple(point(c, qp, f, **changes) for c, f in by_clip.items() for qp in PSNR_DB)
+    )
+
+
+def anchors(
+    psnr_factor: float = 1.0, clips: Sequence[str] = ("foreman", "akiyo")
+) -> dict[str, dict[str, list[RDPoint]]]:
+    """x265 with the champion's rates, and `psnr_factor` times its PSNR."""
+    points = {c: [point(c, qp, psnr_db=PSNR_DB[qp] * psnr_factor) for qp in PSNR_DB] for c in clips}
+    return {REFERENCE: points, "x264-medium": {c: [point(c, qp, 9.0) for qp in PSNR_DB] for c in clips}}
+
+
+def changed(original: Evaluation, clip: str, qp: int, **changes: object) -> Evaluation:
+    """The evaluation with one of its points changed."""
+    points = (replace(p, **changes) if (p.clip, p.qp) == (clip, qp) else p for p in original.points)
+    return replace(original, points=tuple(points))
+
+
+CHAMPION = evaluation()
+BD, THRESHOLD, PARETO = BdRateRule(), ThresholdRule(), ParetoRule()
+BROKEN = Evaluation("candidate", "none", failure=Failure(
+    Stage.DECODE, FailureKind.TIMED_OUT, "60.0 s of CPU used, limit 60.0 s", "foreman", 32, 7,
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", [BD, THRESHOLD, PARETO])
+@pytest.mark.parametrize("challenger", [evaluation(0.5), evaluation(1.5), evaluation({"akiyo": 0.5}), BROKEN])
+def test_the_judge_is_pure(rule: Rule, challenger: Evaluation) -> None:
+    given = (challenger, CHAMPION, rule, anchors())
+    before = copy.deepcopy(given)
+    first = judge(*given)
+    assert first == judge(*given) == judge(*before)
+    assert given == before
+    assert first.reasons
+    assert all(first.reasons)
+
+
+@pytest.mark.parametrize("rule", [BD, THRESHOLD, PARETO])
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+def test_a_failed_candidate_is_rejected_with_its_failure(rule: Rule, champion: Evaluation | None) -> None:
+    verdict = judge(BROKEN, champion, rule, anchors())
+    assert verdict == Verdict(
+        Decision.REJECTED,
+        ("failed: timed out (decode, foreman, QP 32, frame 7): 60.0 s of CPU used, limit 60.0 s",),
+    )
+    assert not verdict.adopted
+
+
+@pytest.mark.parametrize("rule", [BD, PARETO])
+def test_a_first_version_has_nobody_to_beat(rule: Rule) -> None:
+    verdict = judge(evaluation(100.0), None, rule)
+    assert verdict == Verdict(Decision.ADOPTED, ("first version: there is no champion to beat",))
+
+
+# --- bd_rate ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "adopted"), [(0.9, True), (0.90001, False), (0.89999, True), (0.5, True), (1.0, False), (0.95, False)]
+)
+def test_ten_percent_less_rate_is_enough(factor: float, adopted: bool) -> None:
+    verdict = judge(evaluation(factor), CHAMPION, BD)
+    assert verdict.adopted is adopted
+    assert verdict.bd_rate_pct == pytest.approx(100 * (factor - 1), abs=1e-9)
+    assert [c.clip for c in verdict.by_clip] == ["foreman", "akiyo"]
+    assert all(c.bd_rate_pct == pytest.approx(100 * (factor - 1), abs=1e-9) for c in verdict.by_clip)
+
+
+@pytest.mark.parametrize("gain_pct", [0.0, 1.0, 3.0, 7.0, 10.0, 12.5, 30.0, 33.0, 60.0])
+def test_exactly_the_gain_asked_for_is_enough(gain_pct: float) -> None:
+    rule = BdRateRule(min_gain_pct=gain_pct)
+    assert judge(evaluation(1 - gain_pct / 100), CHAMPION, rule).adopted
+    assert not judge(evaluation(1 - gain_pct / 100 + 1e-6), CHAMPION, rule).adopted
+
+
+def test_the_reasons_of_the_bd_rate_rule() -> None:
+    won = judge(evaluation({"foreman": 0.8, "akiyo": 0.7}), CHAMPION, BD)
+    assert won.reasons == (
+        "-25.00 % rate at equal PSNR on average, the rule asks for -10.00 % (foreman -20.0 %, akiyo -30.0 %)",
+    )
+    lost = judge(evaluation(0.95), CHAMPION, BD)
+    assert lost.reasons == ("-5.00 % on average, the rule asks for -10.00 % or less",)
+
+
+@pytest.mark.parametrize(("factor", "adopted"), [(1.0, True), (1.02, True), (1.0201, False), (1.03, False)])
+def test_no_clip_pays_for_the_others(factor: float, adopted: bool) -> None:
+    verdict = judge(evaluation({"foreman": factor, "akiyo": 0.5}), CHAMPION, BD)
+    assert verdict.adopted is adopted
+    if factor == 1.03:
+        assert verdict.reasons == ("foreman got worse: +3.00 %, the rule allows at most +2.00 %",)
+        assert verdict.bd_rate_pct == pytest.approx((3 - 50) / 2)
+
+
+def test_every_fault_is_told() -> None:
+    verdict = judge(changed(evaluation(2.0), "akiyo", 37, worst_block_db=3.0), CHAMPION, BD)
+    assert verdict.reasons == (
+        "+100.00 % on average, the rule asks for -10.00 % or less",
+        "foreman got worse: +100.00 %, the rule allows at most +2.00 %",
+        "akiyo got worse: +100.00 %, the rule allows at most +2.00 %",
+        "a block of akiyo at QP 37 has 3.0 dB, the floor is 15.0 dB",
+    )
+
+
+@pytest.mark.parametrize(("worst_db", "adopted"), [(15.0, True), (14.9, False), (inf, True)])
+def test_the_worst_block_has_a_floor(worst_db: float, adopted: bool) -> None:
+    verdict = judge(changed(evaluation(0.5), "foreman", 32, worst_block_db=worst_db), CHAMPION, BD)
+    assert verdict.adopted is adopted
+    if not adopted:
+        assert verdict.reasons == ("a block of foreman at QP 32 has 14.9 dB, the floor is 15.0 dB",)
+
+
+@pytest.mark.parametrize("rule", [BD, PARETO])
+@pytest.mark.parametrize(
+    ("challenger", "reason"),
+    [
+        (evaluation({"foreman": 0.5, "akiyo": 0.5}, psnr_db=50.0), "does not rise from point to point"),
+        (changed(evaluation(0.5), "akiyo", 22, psnr_db=38.9), "does not rise from point to point"),
+        (changed(evaluation(0.5), "akiyo", 22, psnr_db=inf), "lossless point"),
+        (changed(evaluation(0.5), "akiyo", 22, clip_hash="another"), "not measured on the same frames"),
+        (evaluation({"foreman": 0.5}), "akiyo: no BD-rate: the two were not measured on the same frames"),
+        (evaluation({"foreman": 0.5, "akiyo": 0.5, "bus": 0.5}), "bus: no BD-rate: the two were not"),
+    ],
+)  # fmt: skip
+def test_an_unrelated_curve_is_a_rejection_with_that_reason(rule: Rule, challenger: Evaluation, reason: str) -> None:
+    verdict = judge(challenger, CHAMPION, rule)
+    assert verdict.decision is Decision.REJECTED
+    assert verdict.bd_rate_pct is None
+    assert any(reason in told for told in verdict.reasons)
+    assert any(
+        c.bd_rate_pct is None and reason.split("rate: ")[-1] in c.reason + "the two were not" for c in verdict.by_clip
+    )
+
+
+def test_curves_that_do_not_overlap_are_a_rejection_with_both_ranges() -> None:
+    points = tuple(replace(p, psnr_db=p.psnr_db + 20) for p in evaluation(0.5).points)
+    verdict = judge(replace(CHAMPION, points=points), CHAMPION, BD)
+    assert not verdict.adopted
+    assert verdict.reasons[0] == (
+        "foreman: no BD-rate: the challenger spans 52.00-62.00 dB, the champion 32.00-42.00 dB: "
+        "less than half of the latter in common; choose QPs that bring them closer"
+    )
+
+
+def test_too_few_points_are_a_rejection() -> None:
+    few = replace(CHAMPION, points=tuple(p for p in evaluation(0.5).points if p.qp != 37))
+    verdict = judge(few, CHAMPION, BD)
+    assert not verdict.adopted
+    assert verdict.reasons[0] == "foreman: no BD-rate: the challenger has 3 rate points, BD-rate needs at least 4"
+
+
+def test_a_mean_needs_every_clip() -> None:
+    assert mean_bd_rate((Comparison("a", -10.0), Comparison("b", 20.0))) == 5.0
+    assert mean_bd_rate((Comparison("a", -10.0), Comparison("b", None, "why"))) is None
+    assert mean_bd_rate(()) is None
+    assert mean_bd_rate((Comparison("a", 0.0),)) == 0.0
+
+
+def test_an_anchor_that_lacks_a_clip_gives_no_number_for_it() -> None:
+    by_clip = versus(evaluation(0.5), anchors(clips=["akiyo"])[REFERENCE], REFERENCE)
+    numbers = {c.clip: c.bd_rate_pct for c in by_clip}
+    assert numbers == {"akiyo": pytest.approx(-50.0), "foreman": None}
+
+
+# --- threshold ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "adopted"), [(0.5, True), (0.89, True), (0.9, False), (0.95, False), (1.0, False), (1.3, False)]
+)
+def test_clearly_less_rate_at_the_same_qps(factor: float, adopted: bool) -> None:
+    verdict = judge(evaluation(factor), CHAMPION, THRESHOLD, anchors())
+    assert verdict.adopted is adopted
+    assert verdict.bd_rate_pct == pytest.approx(100 * (factor - 1), abs=1e-9)
+    gain = 1 / factor
+    assert verdict.reasons[0].startswith(f"{factor:.3f} x the champion's rate, {gain:.2f} x its compression ratio; ")
+    if adopted:
+        assert verdict.reasons[0].endswith(f"PSNR 1.000 x that of {REFERENCE}")
+    else:
+        assert verdict.reasons[0].endswith("the rule asks for below 0.9 x or above 1.2 x")
+
+
+def test_a_better_compression_ratio_is_enough_too() -> None:
+    # akiyo at a tenth of its rate: the mean rate falls by 4 % only when foreman is the larger file by far
+    loud = dict.fromkeys(PSNR_DB, 50.0)
+    champion = evaluation({"foreman": loud[22], "akiyo": 1.0})
+    challenger = evaluation({"foreman": loud[22], "akiyo": 0.5})
+    verdict = judge(challenger, champion, THRESHOLD, anchors())
+    # rates: 50.5 / 51; compression ratios: (1 / 50 + 2) / (1 / 50 + 1)
+    assert verdict.adopted
+    assert verdict.reasons[0].startswith("0.990 x the champion's rate, 1.98 x its compression ratio")
+    not_enough = judge(evaluation({"foreman": 50.0, "akiyo": 1 / 1.2}), champion, THRESHOLD, anchors())
+    assert not not_enough.adopted
+
+
+@pytest.mark.parametrize(("psnr_factor", "adopted"), [(1.0, True), (1.04, True), (1.06, False), (2.0, False)])
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+def test_quality_has_a_floor_at_the_reference(psnr_factor: float, adopted: bool, champion: Evaluation | None) -> None:
+    verdict = judge(evaluation(0.5), champion, THRESHOLD, anchors(psnr_factor))
+    assert verdict.adopted is adopted
+    if not adopted:
+        assert verdict.reasons == (f"PSNR is {1 / psnr_factor:.3f} x that of x265-medium, the rule asks for 0.950 x",)
+
+
+@pytest.mark.parametrize(
+    ("factor", "adopted", "reason"),
+    [
+        (0.89, True, "first version: 0.89 x the rate of x265-medium"),
+        (0.9, True, "first version: 0.90 x the rate of x265-medium, adopted to give it a chance"),
+        (1.49, True, "first version: 1.49 x the rate of x265-medium, adopted to give it a chance"),
+        (1.5, False, "first version with 1.50 x the rate of x265-medium, the limit is 1.5 x"),
+        (8.0, False, "first version with 8.00 x the rate of x265-medium, the limit is 1.5 x"),
+    ],
+)
+def test_a_first_version_is_held_against_hevc(factor: float, adopted: bool, reason: str) -> None:
+    verdict = judge(evaluation(factor), None, THRESHOLD, anchors())
+    assert verdict == Verdict(Decision.ADOPTED if adopted else Decision.REJECTED, (reason,))
+
+
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+@pytest.mark.parametrize("known", [None, {}, {"x264-medium": anchors()[REFERENCE]}, anchors(clips=["akiyo"])])
+def test_without_the_reference_there_is_no_floor(champion: Evaluation | None, known: dict | None) -> None:
+    verdict = judge(evaluation(0.5), champion, THRESHOLD, known)
+    assert verdict.reasons == ("x265-medium was not measured on the same clips and QPs: no floor to hold",)
+    assert not verdict.adopted
+
+
+@pytest.mark.parametrize("challenger", [evaluation({"akiyo": 0.1}), evaluation({"akiyo": 0.1, "bus": 0.1})])
+def test_fewer_or_other_clips_than_the_champions_are_a_rejection(challenger: Evaluation) -> None:
+    verdict = judge(challenger, CHAMPION, THRESHOLD, anchors(clips=["akiyo", "foreman", "bus"]))
+    assert verdict.reasons == ("the champion was not measured on the same clips and QPs",)
+
+
+def test_a_lossless_point_does_not_lift_the_mean_over_the_floor() -> None:
+    points = tuple(replace(p, psnr_db=12.0) for p in evaluation(0.5).points)
+    gamed = changed(replace(CHAMPION, points=points), "foreman", 22, psnr_db=inf)
+    verdict = judge(gamed, CHAMPION, THRESHOLD, anchors())
+    assert not verdict.adopted
+    assert "lossless point" in verdict.reasons[0]
+
+
+def test_an_unknown_size_of_the_samples_is_no_compression_ratio() -> None:
+    for challenger, champion in ((evaluation(0.5, raw_bytes=0), CHAMPION), (evaluation(0.5), evaluation(raw_bytes=0))):
+        verdict = judge(challenger, champion, THRESHOLD, anchors())
+        assert verdict.reasons == ("the size of the clips' samples is not recorded: no compression ratio",)
+        assert not verdict.adopted
+
+
+# --- pareto -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "encode", "decode", "adopted"),
+    [
+        (0.9, 1.0, 1.0, True),
+        (1.0, 0.5, 1.0, True),
+        (1.0, 1.0, 0.5, True),
+        (0.9, 1.14, 1.14, True),  # slower within the margin
+        (1.009, 0.5, 1.0, True),  # more rate within the margin
+        (1.0, 1.0, 1.0, False),
+        (0.995, 0.9, 0.9, False),  # better everywhere, nowhere beyond a margin
+        (0.5, 1.16, 1.0, False),
+        (0.5, 1.0, 1.16, False),
+        (1.02, 0.1, 0.1, False),
+    ],
+)
+def test_better_in_one_and_worse_in_none(rate: float, encode: float, decode: float, adopted: bool) -> None:
+    challenger = evaluation(rate, encode_cpu_s=encode, decode_cpu_s=0.5 * decode)
+    assert judge(challenger, CHAMPION, PARETO).adopted is adopted
+
+
+def test_the_reasons_of_the_pareto_rule() -> None:
+    shown = "rate -50.0 %, encoding time +100.0 %, decoding time -10.0 %"
+    verdict = judge(evaluation(0.5, encode_cpu_s=2.0, decode_cpu_s=0.45), CHAMPION, PARETO)
+    assert verdict.reasons == ("encoding time got worse: +100.0 %, the margin is 15 %",)
+    won = judge(evaluation(0.5, encode_cpu_s=2.0, decode_cpu_s=0.45), CHAMPION, ParetoRule(time_margin_pct=200))
+    assert won.reasons == (f"better and nowhere worse: {shown}",)
+    same = judge(CHAMPION, CHAMPION, PARETO)
+    assert same.reasons == (
+        "nothing got better beyond its margin: rate +0.0 %, encoding time +0.0 %, decoding time +0.0 %",
+    )
+
+
+def test_a_time_that_was_not_measured_decides_nothing() -> None:
+    untimed = evaluation(encode_cpu_s=0.0, decode_cpu_s=0.0)
+    verdict = judge(evaluation(0.5), untimed, PARETO)
+    assert verdict.reasons == ("better and nowhere worse: rate -50.0 %",)
