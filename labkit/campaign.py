@@ -20,7 +20,7 @@ from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, vers
 from labkit.anchors import AnchorShelf
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
-from labkit.errors import AnchorError, CampaignError, ProposerError
+from labkit.errors import AnchorError, CampaignError, NoCampaignError, ProposerError, SettingsError
 from labkit.evaluate import Keep, evaluate
 from labkit.footage.library import find_clips
 from labkit.jail import ISOLATION
@@ -86,7 +86,8 @@ class Campaign:
         if not (folder / "ledger.sqlite").exists():
             if folder.exists() and any(folder.iterdir()):
                 raise CampaignError(f"{folder} exists and holds no campaign; name another with --name")
-            folder.mkdir(parents=True, exist_ok=True)
+            _check_that_it_can_begin(settings, proposer)
+            _make_folder(folder)
         campaign = cls(folder, settings, proposer)
         known = campaign.ledger.settings()
         if known is not None and (changed := settings.differences(make_settings(known, f"{folder}"))):
@@ -104,10 +105,10 @@ class Campaign:
         """Open a campaign that exists.
 
         Raises:
-            CampaignError: there is none in `folder`.
+            NoCampaignError: there is none in `folder`.
         """
         if not (folder / "ledger.sqlite").exists():
-            raise CampaignError(f"{folder} holds no campaign; `labkit evolve --name {folder.name}` makes one")
+            raise NoCampaignError(f"{folder} holds no campaign; `labkit evolve --name {folder.name}` makes one")
         with closing(Ledger.at(folder)) as ledger:
             known = ledger.settings()
         if known is None:
@@ -335,7 +336,7 @@ def make_proposer(name: str) -> Proposer:
     """Return the proposer that settings name.
 
     Raises:
-        CampaignError: nobody is called so.
+        SettingsError: nobody is called so.
     """
     kind, _, rest = name.partition(":")
     if kind == "recombine" and not rest:
@@ -344,7 +345,23 @@ def make_proposer(name: str) -> Proposer:
         return ReplayProposer(Path(rest))
     if kind == "manual" and rest:
         return ManualProposer(Path(rest))
-    raise CampaignError(f"unknown proposer {name!r}; known are recombine, replay:FOLDER, manual:FILE.py")
+    raise SettingsError(f"unknown proposer {name!r}; known are recombine, replay:FOLDER, manual:FILE.py")
+
+
+def _check_that_it_can_begin(settings: Settings, proposer: Proposer | None) -> None:
+    """Raise before anything is written if the proposer, the starting program or a clip is not to be had."""
+    if proposer is None:
+        make_proposer(settings.proposer)
+    if settings.start:
+        read_candidate(ROOT / settings.start)
+    find_clips(settings.clips, frames=1)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CampaignError(f"cannot make {folder}: {error.strerror}; name another place with --runs") from error
 
 
 def versions_in_use() -> dict[str, str]:

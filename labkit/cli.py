@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from labkit import __version__
-from labkit.errors import CandidateError, ClipError, LabkitError, SettingsError
+from labkit.errors import CandidateError, ClipError, LabkitError, NoCampaignError, SettingsError
 from labkit.rd import QPS
 
-WRONG_CALL = (CandidateError, ClipError, SettingsError, ValueError)
+WRONG_CALL = (CandidateError, ClipError, NoCampaignError, SettingsError, ValueError)
 CANDIDATE_FAILED = 3
 
 

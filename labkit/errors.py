@@ -15,7 +15,8 @@ An exception means that labkit, its user or the world is at fault; a candidate's
     ├── LedgerError       a ledger that cannot be read or written
     ├── LineageError      the campaign's git repository refuses
     └── CampaignError     a campaign that cannot be opened or stepped
-        └── BusyError     another process is running it
+        ├── NoCampaignError  there is none where one was named
+        └── BusyError        another process is running it
 """
 
 
@@ -65,6 +66,10 @@ class LineageError(LabkitError):
 
 class CampaignError(LabkitError):
     """A campaign that cannot be opened or stepped."""
+
+
+class NoCampaignError(CampaignError):
+    """There is no campaign where one was named."""
 
 
 class BusyError(CampaignError):

@@ -172,9 +172,7 @@ def test_an_unrelated_curve_is_a_rejection_with_that_reason(rule: Rule, challeng
     assert verdict.decision is Decision.REJECTED
     assert verdict.bd_rate_pct is None
     assert any(reason in told for told in verdict.reasons)
-    assert any(
-        c.bd_rate_pct is None and reason.split("rate: ")[-1] in c.reason + "the two were not" for c in verdict.by_clip
-    )
+    assert any(c.bd_rate_pct is None and c.reason in told for c in verdict.by_clip for told in verdict.reasons)
 
 
 def test_curves_that_do_not_overlap_are_a_rejection_with_both_ranges() -> None:
@@ -226,12 +224,11 @@ def test_clearly_less_rate_at_the_same_qps(factor: float, adopted: bool) -> None
 
 
 def test_a_better_compression_ratio_is_enough_too() -> None:
-    # akiyo at a tenth of its rate: the mean rate falls by 4 % only when foreman is the larger file by far
-    loud = dict.fromkeys(PSNR_DB, 50.0)
-    champion = evaluation({"foreman": loud[22], "akiyo": 1.0})
-    challenger = evaluation({"foreman": loud[22], "akiyo": 0.5})
+    # foreman's file is 50 times larger, so halving akiyo's hardly moves the mean rate
+    champion = evaluation({"foreman": 50.0, "akiyo": 1.0})
+    challenger = evaluation({"foreman": 50.0, "akiyo": 0.5})
     verdict = judge(challenger, champion, THRESHOLD, anchors())
-    # rates: 50.5 / 51; compression ratios: (1 / 50 + 2) / (1 / 50 + 1)
+    # mean rates: 50.5 / 51; mean compression ratios: (1 / 50 + 2) / (1 / 50 + 1)
     assert verdict.adopted
     assert verdict.reasons[0].startswith("0.990 x the champion's rate, 1.98 x its compression ratio")
     not_enough = judge(evaluation({"foreman": 50.0, "akiyo": 1 / 1.2}), champion, THRESHOLD, anchors())

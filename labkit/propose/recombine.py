@@ -58,6 +58,7 @@ class Block:
 
     Attributes:
         rate: expected bytes against the slot's other blocks; only ratios mean something.
+        extends: another block of the slot, whose definitions it takes over but for those it has itself.
         needs: blocks of other slots without one of which it is useless, best first.
         choices: values that may be tried, by name of the module constant.
         values: the values of those constants as the file stands.
@@ -70,6 +71,7 @@ class Block:
     rate: float
     code: str
     imports: tuple[str, ...]
+    extends: str = ""
     needs: dict[str, list[str]] = field(default_factory=dict)
     choices: dict[str, list[Any]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -98,35 +100,60 @@ def read_recipe(source: str) -> Recipe:
 
 
 def read_block(path: Path) -> Block:
-    """Return the block in a file: its code without docstring, imports and description.
+    """Return the block in a file: its definitions, and those of the block that it extends.
 
     Raises:
-        ProposerError: the file has no description `ABOUT`, or that is not plain data.
+        ProposerError: the file has no description `ABOUT`.
     """
     text = path.read_text(encoding="utf-8")
-    about: dict[str, Any] | None = None
-    values: dict[str, Any] = {}
-    imports, kept = [], text.splitlines()
     tree = ast.parse(text)
-    for node in tree.body:
-        is_docstring = isinstance(node, ast.Expr) and node is tree.body[0]
-        name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imports.append(ast.unparse(node))
-        elif name == "ABOUT" and isinstance(node, ast.Assign):
-            about = ast.literal_eval(node.value)
-        elif about and name in about["choices"] and isinstance(node, ast.Assign):
-            values[name] = ast.literal_eval(node.value)
-            continue
-        elif not is_docstring:
-            continue
-        for number in range(node.lineno - 1, node.end_lineno or node.lineno):
-            kept[number] = ""
-    if about is None:
+    parts = definitions(text, tree)
+    if "ABOUT" not in parts:
         raise ProposerError(f"{path} has no description ABOUT; see README.md in the folder above it")
-    code = re.sub(r"\n{4,}", "\n\n\n", "\n".join(line for line in kept if not line.startswith("# ruff:")))
-    title = (ast.get_docstring(tree) or path.stem).splitlines()[0]
-    return Block(path.parent.name, path.stem, title, code=code.strip(), imports=tuple(imports), values=values, **about)
+    about = constant(parts.pop("ABOUT"))
+    imports = {ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
+    if "extends" in about:
+        root = path.with_name(about["extends"] + ".py").read_text(encoding="utf-8")
+        root_tree = ast.parse(root)
+        imports |= {ast.unparse(node) for node in root_tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
+        parts = {n: p for n, p in definitions(root, root_tree).items() if n not in parts and n != "ABOUT"} | parts
+    return Block(
+        slot=path.parent.name,
+        name=path.stem,
+        title=(ast.get_docstring(tree) or path.stem).splitlines()[0],
+        code="\n".join(parts.values()).strip(),
+        imports=tuple(sorted(imports)),
+        values={name: constant(parts[name]) for name in about["choices"]},
+        **about,
+    )
+
+
+def definitions(text: str, tree: ast.Module) -> dict[str, str]:
+    """Return the text of every top-level definition by name, with the comments and the docstring that go with it."""
+    lines, parts = text.splitlines(), {}
+    end, name = 0, ""
+    for node in tree.body:
+        start, end = end, node.end_lineno or node.lineno
+        piece = "\n".join(lines[start:end])
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            name = node.name
+        elif isinstance(node, ast.Assign):
+            name = ast.unparse(node.targets[0])
+        elif isinstance(node, ast.Expr) and name:  # the docstring of the constant before
+            parts[name] += "\n" + piece
+            continue
+        else:
+            continue
+        parts[name] = piece
+    return parts
+
+
+def constant(definition: str) -> Any:
+    """Return the plain value that a definition assigns."""
+    node = ast.parse(definition.strip()).body[0]
+    if not isinstance(node, ast.Assign):
+        raise ProposerError(f"{definition.splitlines()[0]!r} is not a constant; a block's choices must be")
+    return ast.literal_eval(node.value)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What people see: nouns that print well, `plot_*` for charts, `show_*` for tables, code and pictures."""
 
-from labkit.view.changes import show_change, show_changes, show_failures
+from labkit.view.changes import show_champion, show_change, show_changes, show_failures
 from labkit.view.code import show_code, show_diff
 from labkit.view.frames import show_frames
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
-from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points
+from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
 
 __all__ = [
     "draw_rd",
@@ -12,6 +12,7 @@ __all__ = [
     "plot_rd",
     "show_bd_rates",
     "show_campaign",
+    "show_champion",
     "show_change",
     "show_changes",
     "show_code",
@@ -20,4 +21,5 @@ __all__ = [
     "show_frames",
     "show_generation",
     "show_points",
+    "show_rates",
 ]

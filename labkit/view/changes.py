@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from labkit.campaign import Generation
+from labkit.campaign import Campaign, Generation
 from labkit.candidate import Evaluation, Failure
 from labkit.ledger import Entry
 from labkit.view.code import show_code, show_diff
@@ -28,6 +28,16 @@ def show_change(entry: Entry, champion: Entry | None, whole: bool = True) -> Fra
         text(entry.candidate.hypothesis or "no hypothesis given"), code,
     )  # fmt: skip
     return Fragment(html, title)
+
+
+def show_champion(campaign: Campaign) -> Fragment:
+    """Return the champion's hypothesis and code."""
+    champion = campaign.champion
+    if champion is None:
+        return Fragment(note("There is no champion yet: nothing has been adopted."), "no champion")
+    code = show_code(champion.candidate.source, f"code of v{champion.version}")
+    words = f"v{champion.version}, generation {champion.generation}, {champion.candidate.proposer}: "
+    return Fragment(note(words + champion.candidate.hypothesis) + code.html, f"champion v{champion.version}")
 
 
 def show_changes(generation: Generation) -> Fragment:

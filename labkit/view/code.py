@@ -27,10 +27,11 @@ TOKEN_COLOURS = {
 }
 """Each readable on white and on black; names, numbers and operators keep the page's own colour."""
 
-_ADDED, _REMOVED = "background-color:rgba(46,160,67,0.18)", "background-color:rgba(248,81,73,0.18)"
-_NUMBER = "width:3.2em;min-width:3.2em;opacity:0.6;text-align:right;padding:0 6px;vertical-align:top;"
-_CODE = "width:{}%;text-align:left;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 4px;vertical-align:top;"
-_TABLE = f"width:100%;table-layout:fixed;border-collapse:collapse;margin:0;{MONOSPACE}"
+_ADDED, _REMOVED = ";background-color:rgba(46,160,67,0.18)", ";background-color:rgba(248,81,73,0.18)"
+_NUMBER = "opacity:0.6;text-align:right;padding:0 6px;vertical-align:top"
+_CODE = "text-align:left;white-space:pre-wrap;padding:0 4px;vertical-align:top"
+_TABLE = f"width:100%;table-layout:fixed;border-collapse:collapse;margin:0;overflow-wrap:anywhere;{MONOSPACE}"
+_COLUMNS = Markup('<col width="46"><col>')
 
 _Cell = tuple[int, Markup, str]
 """Line number from 1, its highlighted text, its style; number 0 for a line that the other side lacks."""
@@ -64,7 +65,7 @@ def show_diff(old: str, new: str, old_title: str, new_title: str, whole: bool = 
     old_lines, new_lines = _lines(old), _lines(new)
     matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
     left, right = _highlighted(old_lines), _highlighted(new_lines)
-    titles = ((0, text(old_title), "font-weight:bold"), (0, text(new_title), "font-weight:bold"))
+    titles = ((0, text(old_title), ";font-weight:bold"), (0, text(new_title), ";font-weight:bold"))
     parts = [_table([titles])]
     for tag, a1, a2, b1, b2 in _runs(matcher):
         if tag == "fold":
@@ -158,12 +159,12 @@ def _fold(left: Sequence[Markup], right: Sequence[Markup], a1: int, b1: int, who
 def _table(rows: Sequence[Sequence[_Cell]]) -> Markup:
     if not rows:
         return Markup("")
-    code = _CODE.format(100 // len(rows[0]))
     pattern = Markup('<td style="{}">{}</td><td style="{}">{}</td>')
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
-            Markup("").join(pattern.format(_NUMBER, number or "", code + style, line) for number, line, style in row)
+            Markup("").join(pattern.format(_NUMBER, number or "", _CODE + style, line) for number, line, style in row)
         )
         for row in rows
     )
-    return Markup('<table style="{}"><tbody>{}</tbody></table>').format(_TABLE, body)
+    columns = _COLUMNS * len(rows[0])
+    return Markup('<table style="{}"><colgroup>{}</colgroup><tbody>{}</tbody></table>').format(_TABLE, columns, body)

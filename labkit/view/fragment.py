@@ -33,8 +33,8 @@ class Fragment:
     def _repr_html_(self) -> str:
         return str(self.html)
 
-    def __html__(self) -> str:
-        return str(self.html)
+    def __html__(self) -> Markup:
+        return self.html
 
     def __repr__(self) -> str:
         return f"<{self.title}>"
@@ -68,14 +68,20 @@ def bullets(values: Iterable[object]) -> Markup:
     return Markup('<ul style="margin:2px 0;padding-left:18px">{}</ul>').format(items) if items else items
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Collection[str] = ()) -> Markup:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    numbers: Collection[str] = (),
+    prose: Collection[str] = (),
+) -> Markup:
     """Return a table with a line under each row.
 
     Args:
         rows: one cell for each column; what is not Markup is escaped.
         numbers: names of the columns that are set to the right and never wrapped.
+        prose: names of the columns of long text, which share the width that is left.
     """
-    styles = [_cell_style(name in numbers) for name in columns]
+    styles = [_cell_style(name in numbers, len(prose) if name in prose else 0) for name in columns]
     head = _row("th", columns, styles)
     body = Markup("").join(_row("td", row, styles) for row in rows)
     style = "border-collapse:collapse;font-size:13px;line-height:1.35;margin:6px 0;text-align:left"
@@ -89,11 +95,11 @@ def _row(tag: str, cells: Sequence[object], styles: Sequence[str]) -> Markup:
     )
 
 
-def _cell_style(number: bool) -> str:
+def _cell_style(number: bool, sharers: int) -> str:
     common = f"border-bottom:{LINE};padding:4px 8px;vertical-align:top;"
     if number:
         return common + "text-align:right;white-space:nowrap"
-    return common + "text-align:left;overflow-wrap:anywhere"
+    return common + "text-align:left" + (f";overflow-wrap:anywhere;width:{80 // sharers}%" if sharers else "")
 
 
 def image(png: bytes, description: str, width: int) -> Markup:

@@ -54,11 +54,13 @@ class KeptFrame:
     point: RDPoint
 
 
-def show_frames(campaign: Campaign, shown: Entry | Generation, embed: Embed | None = None) -> Fragment:
+def show_frames(campaign: Campaign, shown: Entry | Generation | None, embed: Embed | None = None) -> Fragment:
     """Return original, decoded and difference for each clip, of one candidate or of all of a generation.
 
-    What is missing is said in one line.
+    What is missing is said in one line; None (a champion that is not there yet) is missing, too.
     """
+    if shown is None:
+        return Fragment(note("There is no champion yet, so there are no frames of it."), "no frames")
     if isinstance(shown, Entry):
         return _entry_frames(campaign, shown, embed or _inline)
     parts = [_entry_frames(campaign, entry, embed or _inline).html for entry in shown.entries]

@@ -53,10 +53,9 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     """Return a figure as a PNG file of at most 64 colours: a quarter of the bytes of all colours."""
     FigureCanvasAgg(figure)
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="rgba", dpi=dpi, facecolor="white")
-    width, height = (int(side * dpi) for side in figure.get_size_inches())
-    picture = Image.frombytes("RGBA", (width, height), drawn.getvalue()).convert("RGB")
-    picture.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    figure.savefig(drawn, format="png", dpi=dpi, facecolor="white")
+    picture = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture.save(small, "png", optimize=True)
     return small.getvalue()
 
 
@@ -199,7 +198,7 @@ def plot_progress(campaign: Campaign, anchor: str = REFERENCE) -> Chart:
     axes.set_ylabel(f"BD-rate against\n{anchor} (%, less is better)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#dddddd", linewidth=0.7)
-    axes.legend(fontsize=9, frameon=False, loc="best")
+    figure.legend(fontsize=9, frameon=False, loc="outside right upper")
     return figure
 
 

@@ -231,7 +231,7 @@ def _adopted_table(campaign: Campaign, adopted: Sequence[Entry]) -> Markup:
         )
         for entry in adopted
     ]
-    return table(columns, rows, numbers=columns[:2] + columns[3:]) if rows else note("None yet.")
+    return table(columns, rows, columns[:2] + columns[3:], prose=("hypothesis",)) if rows else note("None yet.")
 
 
 def _charts(campaign: Campaign, shelf: _Shelf) -> list[Markup]:

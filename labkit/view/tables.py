@@ -35,7 +35,7 @@ def entries_table(campaign: Campaign, entries: Sequence[Entry]) -> Markup:
     columns = ("gen", "no", "hypothesis", "vs champion", f"vs {REFERENCE}", "verdict", "reasons")
     rows = [_entry_row(campaign, entry) for entry in entries]
     legend = "BD-rate: percent of bits at equal PSNR, mean over clips; negative is better."
-    return table(columns, rows, numbers=columns[:2] + columns[3:5]) + note(legend)
+    return table(columns, rows, columns[:2] + columns[3:5], prose=("hypothesis", "reasons")) + note(legend)
 
 
 def _entry_row(campaign: Campaign, entry: Entry) -> tuple[object, ...]:
@@ -65,6 +65,17 @@ def show_points(evaluation: Evaluation) -> Fragment:
         return Fragment(note(str(evaluation.failure)), "failure")
     rows = [_point_row(point) for point in evaluation.points]
     return Fragment(table(_POINT_COLUMNS, rows, numbers=_POINT_COLUMNS[1:]), "rate points")
+
+
+def show_rates(generation: Generation) -> Fragment:
+    """Return every rate point of every candidate of a generation, folded by candidate."""
+    pattern = Markup("<details><summary>candidate {}: {} rate points</summary>{}</details>")
+    parts = [
+        pattern.format(entry.number, len(entry.evaluation.points), show_points(entry.evaluation).html)
+        for entry in generation.entries
+        if entry.evaluation
+    ]
+    return Fragment(Markup("").join(parts) or note("Nothing is measured yet."), "rate points")
 
 
 def _point_row(p: RDPoint) -> tuple[object, ...]:

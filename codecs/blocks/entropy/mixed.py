@@ -236,6 +236,8 @@ def code_plane(state, stream, estimates, counts, weights, levels, direction, siz
     result = np.zeros(2, np.int64)
     for row in range(direction.shape[0]):
         for column in range(direction.shape[1]):
+            if plane == 0 and sizes[row, column] == 2:
+                continue
             large = plane == 0 and sizes[row, column] == 1
             kind = (0 if plane == 0 else 1) + (2 if large else 0)
             kind = (

@@ -1,3 +1,4 @@
+# ruff: noqa: F821
 """Two transforms: 16x16 where the residual is smooth, 8x8 elsewhere, chosen by macroblock."""
 
 import numpy as np
@@ -5,6 +6,7 @@ import numpy as np
 ABOUT = {
     "rate": 92,
     "hypothesis": "let each macroblock choose a 16x16 or an 8x8 DCT: smooth areas need a quarter of the coefficients",
+    "extends": "dct8",
     "choices": {"SIZE_BIAS": [0.9, 1.0, 1.1]},
 }
 
@@ -12,33 +14,7 @@ SIZE_BIAS = 1.0
 """The 16x16 transform is taken where its cost is below this times the cost of four 8x8."""
 
 
-def dct_matrix(size):
-    """Return the DCT-II times 1024, rounded: float64 (size, size), whole numbers only."""
-    k, n = np.arange(size)[:, None], np.arange(size)[None, :]
-    matrix = np.sqrt(2 / size) * np.cos(np.pi * (2 * n + 1) * k / (2 * size))
-    matrix[0] /= np.sqrt(2)
-    return np.rint(1024 * matrix)
-
-
 DCTS = {8: dct_matrix(8), 16: dct_matrix(16)}
-
-
-def level_scale(qp):
-    """Return the quantiser's step in sixteenths of a sample: a whole number that doubles every 6 QP."""
-    return round(16 * 2 ** ((qp - 4) / 6))
-
-
-def transform_plane(plane, matrix):
-    """Return matrix @ block @ matrix.T for every block of a plane, in place order, float64."""
-    size = len(matrix)
-    height, width = plane.shape
-    columns = np.matmul(matrix, plane.reshape(height // size, size, width).astype(np.float64))
-    return (columns.reshape(-1, size) @ matrix.T).reshape(height, width)
-
-
-def inverse_plane(levels, matrix, qp):
-    """Return the residual, int32, of a plane of levels; whole numbers below 2^53 in float64 are exact."""
-    return np.floor((transform_plane(levels * level_scale(qp), matrix.T) + 2.0**23) / 2.0**24).astype(np.int32)
 
 
 def choose_sizes(residual, qp):
@@ -46,7 +22,7 @@ def choose_sizes(residual, qp):
     step = 2.0 ** ((qp - 4) / 6)
     costs = []
     for size in (8, 16):
-        magnitude = np.abs(transform_plane(residual[0], DCTS[size])) / (2.0**20 * step)
+        magnitude = (transform_plane(residual[0], DCTS[size]) / (2.0**20 * step)).astype(np.float32)
         bits = np.log2(1 + magnitude * magnitude)
         height, width = bits.shape
         costs.append(bits.reshape(height // 16, 16, width // 16, 16).sum((1, 3)))
@@ -54,15 +30,19 @@ def choose_sizes(residual, qp):
 
 
 def code_sizes(coder, plan, rows, columns):
-    """Write or read the transform size of every macroblock; the neighbours' sizes are the context."""
-    wanted = plan.get("sizes")
+    """Write or read the transform size of every macroblock: 0, 1, or 2 for a predicted one without luma levels."""
+    wanted = None
+    if "sizes" in plan:
+        empty = ~(plan["levels"][0] != 0).reshape(rows, 16, columns, 16).any((1, 3)) & (plan["direction"] > 0)
+        wanted = np.where(empty, 2, plan["sizes"])
     sizes = plan["sizes"] = np.zeros((rows, columns), np.int8)
     for row in range(rows):
         for column in range(columns):
-            left = sizes[row, column - 1] if column else 2
-            above = sizes[row - 1, column] if row else 2
+            left = sizes[row, column - 1] if column else 3
+            above = sizes[row - 1, column] if row else 3
             value = None if wanted is None else int(wanted[row, column])
-            sizes[row, column] = coder.symbol("size", value, int(left) * 3 + int(above))
+            kind = "size" if plan["direction"][row, column] else "intra size"
+            sizes[row, column] = coder.symbol(kind, value, int(left) * 4 + int(above))
 
 
 def sample_sizes(sizes):
