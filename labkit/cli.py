@@ -79,7 +79,7 @@ def evolve(args: argparse.Namespace) -> int:
     folder = _runs(args) / (args.name or _name_for(settings.clips))
     with Campaign.start(folder, settings) as campaign:
         err.print(f"campaign {escape(str(folder))}, proposer: {escape(settings.proposer)}")
-        err.print(f"[yellow]{ISOLATION_NOTE}[/yellow]")
+        err.print(f"[yellow]{ISOLATION_NOTE}[/yellow]", soft_wrap=True)
         for number in range(settings.generations + 1):
             _one_generation(campaign, number)
         report = _write_report(campaign, None)
@@ -101,9 +101,8 @@ def _one_generation(campaign: Any, number: int) -> None:
     for entry in campaign.recorded(number).entries:
         reason = shortened("; ".join(entry.verdict.reasons), 160)
         against = percent(campaign.against(entry.evaluation))
-        err.print(
-            f"generation {number}, candidate {entry.number}: {entry.outcome}, x265 {against}: {reason}", markup=False
-        )
+        line = f"generation {number}, candidate {entry.number}: {entry.outcome}, x265 {against}: {reason}"
+        err.print(line, markup=False, soft_wrap=True)
 
 
 def _holding(folder: Path) -> Any:
@@ -113,6 +112,7 @@ def _holding(folder: Path) -> Any:
 
 
 def _show_end(campaign: Any, report: Path, as_json: bool, out: Any) -> None:
+    from labkit.notebook import generation_notebook
     from labkit.terminal import campaign_table
 
     champion = campaign.champion
@@ -128,7 +128,8 @@ def _show_end(campaign: Any, report: Path, as_json: bool, out: Any) -> None:
     else:
         out.print(f"champion: v{champion.version}, {campaign.lineage.path(champion.version)}", soft_wrap=True)
     out.print(f"report:    {report}", soft_wrap=True, markup=False)
-    out.print(f"notebooks: {campaign.folder / 'notebooks'}", soft_wrap=True, markup=False)
+    for number in range(campaign.next_number):
+        out.print(f"notebook:  {generation_notebook(campaign.folder, number)}", soft_wrap=True, markup=False)
 
 
 def _records(campaign: Any) -> list[dict[str, Any]]:

@@ -61,12 +61,25 @@ class Container:
 
     @cached_property
     def data(self) -> bytes:
-        """The file's bytes."""
-        header = _HEADER.pack(
-            MAGIC, self.form, self.qp, self.width, self.height,
-            self.fps.numerator, self.fps.denominator, self.frame_count,
-        )  # fmt: skip
+        """The file's bytes.
+
+        Raises:
+            ContainerError: a number does not fit its field: a QP beyond MAX_QP, a side beyond 65,535.
+        """
+        try:
+            header = _HEADER.pack(
+                MAGIC, self.form, self.qp, self.width, self.height,
+                self.fps.numerator, self.fps.denominator, self.frame_count,
+            )  # fmt: skip
+        except struct.error as error:
+            raise ContainerError(f"{self._told} does not fit into the header: {error}") from error
+        if self.qp > MAX_QP:
+            raise ContainerError(f"{self._told} does not fit into the header: the largest QP is {MAX_QP}")
         return header + b"".join(_length(len(payload)) + payload for payload in self.payloads)
+
+    @property
+    def _told(self) -> str:
+        return f"{self.frame_count} frames of {self.width}x{self.height} at {self.fps} fps, QP {self.qp}"
 
     @cached_property
     def sha256(self) -> str:

@@ -7,7 +7,8 @@ there is no code path by which another codec's number could stand in its row.
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
 from labkit.clip import Clip, Frame
 from labkit.container import Container
 from labkit.errors import LabkitError
-from labkit.footage.y4m import write_y4m
+from labkit.footage.y4m import y4m_writer
 from labkit.jail import ISOLATION, Coded, Limits, Nursery
 from labkit.metrics import Distortion, Quality
 from labkit.policy import check
@@ -120,24 +121,20 @@ def measure(nursery: Nursery, clip: Clip, qp: int, keep: Keep | None) -> RDPoint
     # what the decoder gets is what the file holds, and nothing that the encoder's run left over
     container = Container.parse(coded.container.data)
     distortion = Distortion(clip.width, clip.height)
-    shown: list[Frame] = []
-    every: list[Frame] = []
+    try:
+        with _kept(keep, clip, qp, container) as keep_frame:
 
-    def score(index: int, frame: Frame) -> None:
-        distortion.add(clip.frame(index), frame)
-        if index == len(clip) // 2:
-            shown.append(frame)
-        if keep and keep.y4m:
-            every.append(frame)
+            def score(index: int, frame: Frame) -> None:
+                distortion.add(clip.frame(index), frame)
+                keep_frame(index, frame)
 
-    decoded = nursery.decode(container, score, clip.name)
-    if isinstance(decoded, Failure):
+            decoded = nursery.decode(container, score, clip.name)
+            if isinstance(decoded, Failure):
+                raise _DecodeFailed
+    except _DecodeFailed:
         return decoded
-    if keep:
-        _keep_files(keep, clip, qp, container, shown[0], every)
-    quality = distortion.result()
     return dataclasses.replace(
-        _point(nursery.candidate, clip, coded, quality),
+        _point(nursery.candidate, clip, coded, distortion.result()),
         decode_s=decoded.seconds,
         decode_cpu_s=decoded.usage.cpu_s,
         peak_mib=max(coded.usage.peak_mib, decoded.usage.peak_mib),
@@ -164,19 +161,34 @@ def _point(candidate: Candidate, clip: Clip, coded: Coded, quality: Quality) -> 
     )
 
 
-def _keep_files(keep: Keep, clip: Clip, qp: int, container: Container, shown: Frame, every: list[Frame]) -> None:
-    try:
-        keep.folder.mkdir(parents=True, exist_ok=True)
-        keep.path(clip.name, qp, ".lkv").write_bytes(container.data)
-        if keep.picture_qp == qp:
-            y, u, v = shown
-            np.savez_compressed(keep.path(clip.name, qp, ".npz"), y=y, u=u, v=v, index=len(clip) // 2)
-        if keep.y4m:
-            write_y4m(keep.path(clip.name, qp, ".y4m"), every, clip.width, clip.height, clip.fps)
-    except OSError as error:
-        raise LabkitError(
-            f"cannot keep files in {keep.folder}: {error.strerror}; free space or name another folder"
-        ) from error
+class _DecodeFailed(Exception):  # noqa: N818  (never leaves this module)
+    """Unwinds what was being kept, so that half a video does not look like a whole one."""
+
+
+@contextmanager
+def _kept(keep: Keep | None, clip: Clip, qp: int, container: Container) -> Iterator[Callable[[int, Frame], None]]:
+    """Keep the container now; give a function that keeps what is asked for of each decoded frame."""
+    if keep is None:
+        yield lambda index, frame: None
+        return
+    with ExitStack() as files:
+        try:
+            keep.folder.mkdir(parents=True, exist_ok=True)
+            keep.path(clip.name, qp, ".lkv").write_bytes(container.data)
+            path = keep.path(clip.name, qp, ".y4m")
+            add = files.enter_context(y4m_writer(path, clip.width, clip.height, clip.fps)) if keep.y4m else None
+
+            def keep_frame(index: int, frame: Frame) -> None:
+                if add is not None:
+                    add(frame)
+                if keep.picture_qp == qp and index == len(clip) // 2:
+                    y, u, v = frame
+                    np.savez_compressed(keep.path(clip.name, qp, ".npz"), y=y, u=u, v=v, index=index)
+
+            yield keep_frame
+        except OSError as error:
+            reason = f"cannot keep files in {keep.folder}: {error.strerror}; free space or name another folder"
+            raise LabkitError(reason) from error
 
 
 def decode(candidate: Candidate, container: Container, limits: Limits = Limits()) -> list[Frame] | Failure:  # noqa: B008

@@ -74,7 +74,7 @@ class Lineage:
         # a hook or a rebase that started us must not lend its repository
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_FOR_PUSHING)}
         environment["GIT_TERMINAL_PROMPT"] = "0"  # nobody sits there to type a password
-        # named, not searched for: from a damaged one git would climb to a repository around the campaign
+        # named, not searched for: git would climb to a repository around the campaign, or refuse another owner's
         place = (f"--git-dir={self.folder.absolute() / '.git'}", f"--work-tree={self.folder.absolute()}")
         try:
             result = subprocess.run(

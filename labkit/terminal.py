@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rich.box import HORIZONTALS
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -84,14 +85,17 @@ def percent(value: float | None) -> str:
 
 def campaign_table(campaign: Campaign) -> Table:
     """Return one line for each candidate."""
-    table = Table(title=f"{campaign.folder.name}: BD-rate is percent of bits at equal PSNR, negative is better")
-    for name in ("gen", "no", "version"):
+    table = Table(
+        title=f"{campaign.folder.name}: percent of bits at equal PSNR (BD-rate, negative is better); x265: {REFERENCE}",
+        title_justify="left", box=HORIZONTALS, show_lines=True,
+    )  # fmt: skip
+    for name in ("gen", "no"):
         table.add_column(name, justify="right")
-    table.add_column("hypothesis", ratio=3)
-    table.add_column("vs champion", justify="right", no_wrap=True)
-    table.add_column(f"vs {REFERENCE}", justify="right", no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("reason", ratio=4)
+    table.add_column("ver", no_wrap=True)
+    for name in ("champion", "x265"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("hypothesis, then the reason of the verdict", ratio=1)
     for entry in campaign.ledger.entries():
         table.add_row(*_cells(campaign, entry))
     return table
@@ -104,18 +108,19 @@ def _cells(campaign: Campaign, entry: Entry) -> list[Text]:
         str(entry.generation),
         str(entry.number),
         "" if entry.version is None else f"v{entry.version}",
-        entry.candidate.hypothesis,
         percent(verdict.bd_rate_pct if verdict else None),
         percent(against_x265),
     ]
-    reason = shortened("; ".join(verdict.reasons) if verdict else "")
-    return [*map(Text, cells), Text(entry.outcome, style=_STYLES.get(entry.outcome, "")), Text(reason)]
+    style = _STYLES.get(entry.outcome, "")
+    words = Text(shortened(entry.candidate.hypothesis, 75))
+    words.append("\n" + shortened("; ".join(verdict.reasons) if verdict else "", 100), style=style)
+    return [*map(Text, cells), Text(entry.outcome, style=style), words]
 
 
-def shortened(text: str, limit: int = 300) -> str:
-    """Return the first line or two of `text`, on one line."""
+def shortened(text: str, limit: int) -> str:
+    """Return `text` on one line, cut between words to about `limit` characters."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[:limit] + " ..."
+    return flat if len(flat) <= limit else flat[:limit].rsplit(" ", 1)[0] + " ..."
 
 
 def points_table(points: Sequence[RDPoint], title: str) -> Table:

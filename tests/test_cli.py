@@ -91,6 +91,18 @@ def test_what_is_kept_proves_the_figures_to_other_tools(call: Call, video: Path,
         assert point["rate_kbps"] == pytest.approx(len(data) * 8 * 25 / 5 / 1000)
 
 
+def test_of_a_decoder_that_fails_half_way_no_video_is_kept(
+    call: Call, program: Callable[[str], Path], video: Path
+) -> None:
+    half_way = INTRA.replace(
+        "    samples = zlib", "    if frame_index == 3:\n        raise OSError('half way')\n    samples = zlib"
+    )
+    kept = video.parent / "kept"
+    code, out, _ = call("evaluate", program(half_way), "--clips", video, "--json", "--keep", kept, "--frames", "4")
+    assert (code, json.loads(out)["failure"]["frame"]) == (3, 3)
+    assert [path.suffix for path in kept.iterdir()] == [".lkv"]
+
+
 def test_no_bd_rate_comes_with_its_reason(call: Call, program: Callable[[str], Path], video: Path) -> None:
     code, out, _ = call("evaluate", program(IGNORES_QP), "--clips", video, "--anchors", "x265-medium", "--json")
     result = json.loads(out)

@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,23 @@ def test_every_damage_is_named(data: bytes, reason: str) -> None:
         Container.parse(data)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"qp": 64}, "QP 64 does not fit into the header: the largest QP is 63"),
+        ({"qp": 300}, "QP 300 does not fit"),
+        ({"qp": -1}, "QP -1 does not fit"),
+        ({"width": 65536}, "65536x144"),
+        ({"frame_count": 2**32}, "4294967296 frames"),
+        ({"fps": Fraction(2**32 + 1, 2)}, "4294967297/2 fps"),
+    ],
+)
+def test_what_the_header_cannot_hold_is_never_written(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ContainerError) as caught:
+        _ = replace(FRAMES, **change).data
+    assert told in str(caught.value)
 
 
 def test_a_lie_about_the_frames_allocates_nothing() -> None:

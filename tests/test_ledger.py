@@ -376,6 +376,20 @@ def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path: Path) -> None:
             assert ledger.record_proposal(2, 0, Proposal(CANDIDATE), "next") == len(entries), "and it goes on"
 
 
+def test_reader_and_writer_do_not_wait_for_each_other(ledger: Ledger, tmp_path: Path) -> None:
+    proposed(ledger)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as raw:
+        raw.execute("BEGIN")
+        assert raw.execute("SELECT count(*) FROM proposals").fetchone() == (1,)
+        assert proposed(ledger, slot=1) == 1  # a reader in the middle of its reading does not stop it
+        assert raw.execute("SELECT count(*) FROM proposals").fetchone() == (1,)
+        raw.execute("COMMIT")
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("INSERT INTO alerts (generation, kind, text, at) VALUES (1, 'half', 'written', '')")
+        assert ledger.alerts() == []
+        raw.execute("ROLLBACK")
+
+
 def test_a_reader_sees_whole_rows_while_a_writer_writes(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
         try:

@@ -253,8 +253,23 @@ def test_hooks_signatures_and_templates_of_the_user_do_no_harm(tmp_path: Path, f
         git(folder, "-c", "user.name=x", "-c", "user.email=x@x", "commit", "--no-gpg-sign", "-m", "x")
     assert marker.exists()
     (home / ".gitconfig").unlink()
-    git(folder, "reset", "--quiet", "--hard", "v0")
+    git(folder, "-c", "core.hooksPath=/dev/null", "reset", "--quiet", "--hard", "v0")
     stands(folder, 0, FIRST)
+
+
+def test_a_folder_of_another_user_is_written_like_any_other(folder: Path) -> None:
+    # as in a container whose volume belongs to the user outside: git would call its owner dubious
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    Lineage(folder).adopt(0, FIRST, TRAILERS)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(subprocess.CalledProcessError):
+        git(folder, "log")  # positive control
+    Lineage(folder).adopt(1, SECOND, TRAILERS)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 0, 0)
+    stands(folder, 1, SECOND)
 
 
 # --- remotes -----------------------------------------------------------------------------------------

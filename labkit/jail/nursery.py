@@ -1,5 +1,6 @@
 """One candidate behind the wall: load it once, then a fresh child for each encode and each decode."""
 
+import contextlib
 import json
 import os
 import signal
@@ -123,9 +124,16 @@ class Nursery:
         if isinstance(outcome, Failure):
             self.failure = outcome
             return "failed"
+        self.cpu_s = self._load_cpu_s()
         self.form = {"frame": Form.FRAME, "clip": Form.CLIP}[reply["form"]]
         self.warmed = reply["warmed"] == "warmed"
         return str(reply["warmed"])
+
+    def _load_cpu_s(self) -> float:
+        """Return what loading, compiling and warming up has cost; counted by the kernel, asked of the warden."""
+        self._control.settimeout(_END_S)
+        self._control.send(b'{"op": "usage"}')
+        return float(json.loads(self._control.recv(65536))["cpu_s"])
 
     def close(self) -> None:
         """End every process of this candidate; safe to call twice."""
@@ -135,10 +143,8 @@ class Nursery:
         except subprocess.TimeoutExpired:
             self._warden.kill()
             self._warden.wait()
-        try:
+        with contextlib.suppress(ProcessLookupError):  # the usual case: nothing of the group is left
             os.killpg(self._warden.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # the usual case: nothing of the group is left
         self._errors.close()
 
     # --- running ---------------------------------------------------------------------------------

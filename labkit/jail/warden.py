@@ -6,6 +6,7 @@ SEQPACKET socket to the lab. Messages are JSON with file descriptors beside them
 
     lab -> warden  {"op": "load"} + [blob, reply, output]      once: fork the nursery, which loads the candidate
                    {"op": "run"} + [request, reply, output]    fork one child of the nursery
+                   {"op": "usage"}                             answer {"cpu_s": ...} of the living nursery
     warden -> lab  {"ended": "nursery" | "child", "status": wait status, "cpu_s": ..., "peak_mib": ...}
 
 The end of the socket means that the lab is gone: every descendant is killed.
@@ -52,8 +53,11 @@ class Warden:
         message, fds, _, _ = socket.recv_fds(self.control, 65536, 3)
         if not message:
             return False
-        if json.loads(message)["op"] == "load":
+        order = json.loads(message)["op"]
+        if order == "load":
             self.start_nursery(fds)
+        elif order == "usage":
+            self.control.send(json.dumps({"cpu_s": cpu_seconds(self.nursery_pid)}).encode())
         elif self.nursery is not None:
             try:
                 socket.send_fds(self.nursery, [b"run"], fds)
@@ -100,6 +104,16 @@ class Warden:
                 self.control.send(json.dumps(report).encode())
             except OSError:
                 return  # the lab is gone; the main loop sees it too
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a living process has used so far, 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def descendants() -> list[int]:

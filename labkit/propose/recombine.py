@@ -130,8 +130,8 @@ def read_block(path: Path) -> Block:
 
 def definitions(text: str, tree: ast.Module) -> dict[str, str]:
     """Return the text of every top-level definition by name, with the comments and the docstring that go with it."""
-    lines, parts = text.splitlines(), {}
-    end, name = 0, ""
+    parts: dict[str, str] = {}
+    lines, end, name = text.splitlines(), 0, ""
     for node in tree.body:
         start, end = end, node.end_lineno or node.lineno
         piece = "\n".join(lines[start:end])

@@ -5,29 +5,33 @@ from markupsafe import Markup
 from labkit.campaign import Campaign, Generation
 from labkit.candidate import Evaluation, Failure
 from labkit.ledger import Entry
-from labkit.view.code import show_code, show_diff
+from labkit.view.code import count_changes, show_code, show_diff
 from labkit.view.fragment import Fragment, block, note, text
 
+SHORT_LINES = 80
+"""A change of at most so many lines is shown at once; a longer one is folded under its count."""
 
-def show_change(entry: Entry, champion: Entry | None, whole: bool = True) -> Fragment:
-    """Return a candidate's hypothesis and its code beside the champion that it met.
 
-    Args:
-        whole: as in `show_diff`.
-    """
+def show_change(entry: Entry, champion: Entry | None) -> Fragment:
+    """Return a candidate's hypothesis and its code beside the champion that it met, folded if it is long."""
     title = f"candidate {entry.number}"
-    if champion is None:
-        code = show_code(entry.candidate.source, f"{title}: the whole program, there was no champion before it")
-    else:
-        code = show_diff(
-            champion.candidate.source, entry.candidate.source, f"champion v{champion.version}", title, whole
-        )
     pattern = '<div style="margin:8px 0"><b>{}</b>, {}, {}: {}{}</div>'
     html = Markup(pattern).format(
         title, text(entry.candidate.proposer), text(entry.candidate.hash[:12]),
-        text(entry.candidate.hypothesis or "no hypothesis given"), code,
+        text(entry.candidate.hypothesis or "no hypothesis given"), _code(entry, champion),
     )  # fmt: skip
     return Fragment(html, title)
+
+
+def _code(entry: Entry, champion: Entry | None) -> Markup:
+    source = entry.candidate.source
+    if champion is None:
+        return show_code(source, "the whole program, there was no champion before it").html
+    old, title = champion.candidate.source, f"champion v{champion.version}"
+    change = count_changes(old, source)
+    state = Markup(" open") if change.added + change.removed <= SHORT_LINES else ""
+    code = show_diff(old, source, title, f"candidate {entry.number}")
+    return Markup("<details{}><summary>{} against the {}</summary>{}</details>").format(state, change, title, code)
 
 
 def show_champion(campaign: Campaign) -> Fragment:

@@ -97,20 +97,24 @@ def _lines(source: str) -> list[str]:
 def _highlighted(lines: Sequence[str]) -> list[Markup]:
     """Return each line with coloured tokens."""
     lexer = PythonLexer(stripnl=False, ensurenl=False)
-    shown, current = [], Markup("")
+    shown, current, spaces = [], Markup(""), ""
     for kind, value in lexer.get_tokens("\n".join(lines)):
-        first, *rest = value.split("\n")
-        current += _token(kind, first)
-        for piece in rest:
-            shown.append(current)
-            current = _token(kind, piece)
+        for index, piece in enumerate(value.split("\n")):
+            if index:
+                shown.append(current)
+                current, spaces = Markup(""), ""
+            if piece.strip():
+                current += _token(kind, spaces + piece)
+                spaces = ""
+            else:
+                spaces += piece  # joined to what follows: nbconvert makes one of spaces that stand alone
     return [*shown, current]
 
 
 def _token(kind: Token, value: str) -> Markup:
     while kind is not None and kind not in TOKEN_COLOURS:
         kind = kind.parent
-    if kind is None or not value.strip():
+    if kind is None:
         return text(value)
     return Markup('<span style="color:{}">{}</span>').format(TOKEN_COLOURS[kind], text(value))
 
@@ -161,7 +165,7 @@ def _table(rows: Sequence[Sequence[_Cell]]) -> Markup:
         return Markup("")
     pattern = Markup('<td style="{}">{}</td><td style="{}">{}</td>')
     body = Markup("").join(
-        Markup("<tr>{}</tr>").format(
+        Markup('<tr style="background-color:transparent">{}</tr>').format(
             Markup("").join(pattern.format(_NUMBER, number or "", _CODE + style, line) for number, line, style in row)
         )
         for row in rows

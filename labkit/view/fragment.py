@@ -90,7 +90,7 @@ def table(
 
 def _row(tag: str, cells: Sequence[object], styles: Sequence[str]) -> Markup:
     cell = Markup('<{0} style="{1}">{2}</{0}>')
-    return Markup("<tr>{}</tr>").format(
+    return Markup('<tr style="background-color:transparent">{}</tr>').format(
         Markup("").join(cell.format(tag, s, text(c)) for c, s in zip(cells, styles, strict=True))
     )
 
@@ -108,11 +108,13 @@ def image(png: bytes, description: str, width: int) -> Markup:
     Args:
         width: in CSS pixels; a narrower page shows it smaller.
     """
-    data = base64.b64encode(png).decode("ascii")
-    style = "max-width:100%;height:auto"
-    return Markup('<img src="data:image/png;base64,{}" alt="{}" width="{}" style="{}">').format(
-        Markup(data), text(description), width, style
-    )
+    pattern = Markup('<img src="{}" alt="{}" width="{}" style="max-width:100%;height:auto">')
+    return pattern.format(data_uri(png), text(description), width)
+
+
+def data_uri(png: bytes) -> Markup:
+    """Return the address of a picture that holds the picture itself."""
+    return Markup("data:image/png;base64,") + Markup(base64.b64encode(png).decode("ascii"))
 
 
 def percent(value: float | None) -> str:

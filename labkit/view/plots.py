@@ -77,7 +77,8 @@ def generation_curves(generation: Generation) -> Curves:
     champion = generation.champion
     entries = [*generation.entries, *([champion] if champion else [])]
     labels = [*map(candidate_label, generation.entries), *([f"champion v{champion.version}"] if champion else [])]
-    return {label: e.evaluation.by_clip for label, e in zip(labels, entries, strict=True) if e.evaluation}
+    pairs = zip(labels, entries, strict=True)
+    return {label: e.evaluation.by_clip for label, e in pairs if e.evaluation and e.evaluation.points}
 
 
 def candidate_label(entry: Entry) -> str:
@@ -107,13 +108,13 @@ def draw_rd(curves: Curves) -> Chart:
     width = _COLUMN_INCHES * columns if columns > 1 else 1.4 * _COLUMN_INCHES
     figure = Chart(figsize=(width, _ROW_INCHES * rows + 0.7), dpi=DPI)
     figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1)
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     styles = _styles(curves)
     for axes, clip in zip(panels, clips, strict=False):
         for label, by_clip in curves.items():
             _draw_curve(axes, by_clip.get(clip, ()), styles[label])
         _finish_rd(axes, clip)
-    for axes in list(panels)[len(clips) :]:
+    for axes in panels[len(clips) :]:
         axes.set_axis_off()
     _legend_below(figure)
     return figure

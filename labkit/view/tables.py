@@ -73,9 +73,9 @@ def show_rates(generation: Generation) -> Fragment:
     parts = [
         pattern.format(entry.number, len(entry.evaluation.points), show_points(entry.evaluation).html)
         for entry in generation.entries
-        if entry.evaluation
+        if entry.evaluation and entry.evaluation.points
     ]
-    return Fragment(Markup("").join(parts) or note("Nothing is measured yet."), "rate points")
+    return Fragment(Markup("").join(parts) or note("No candidate has a rate point."), "rate points")
 
 
 def _point_row(p: RDPoint) -> tuple[object, ...]:

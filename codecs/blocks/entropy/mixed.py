@@ -30,7 +30,7 @@ INPUTS = 6
 CONTEXTS = 1 << 16
 """Estimates for each of the inputs."""
 
-SETS = 256
+SETS = 512
 """Sets of mixing weights."""
 
 
@@ -176,7 +176,7 @@ def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, si
             contexts[3] = 16384 + ((kind * 10 + local) * 4 + min(before, 3)) * 16 + diagonal
             contexts[4] = 4096 + ((kind * 10 + around) * 16 + min(filled, 15)) * 4 + min(before, 3)
             contexts[5] = 32768 + (kind * 10 + wide) * 16 + diagonal
-            more = code_bit(state, stream, estimates, counts, weights, contexts, kind * 8 + min(place, 3), more)
+            more = code_bit(state, stream, estimates, counts, weights, contexts, 144 + kind * 8 + min(place, 7), more)
             if not more:
                 break
             ask_end = False
@@ -187,9 +187,7 @@ def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, si
         contexts[3] = 28672 + (kind * 10 + wide) * 16 + diagonal
         contexts[4] = 20480 + (kind * 16 + min(filled, 15)) * 64 + min(place, 63)
         contexts[5] = 36864 + ((kind * 10 + around) * 10 + local) * 4 + min(diagonal, 3)
-        significant = code_bit(
-            state, stream, estimates, counts, weights, contexts, kind * 8 + 4 + min(place, 1), value != 0
-        )
+        significant = code_bit(state, stream, estimates, counts, weights, contexts, kind * 16 + local, value != 0)
         if significant:
             magnitude = 1
             while magnitude < 40:
@@ -207,7 +205,7 @@ def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, si
                     counts,
                     weights,
                     contexts,
-                    kind * 8 + 6 + (step > 0),
+                    216 + kind * 4 + min(step, 3),
                     abs(value) > magnitude,
                 )
                 if not more:

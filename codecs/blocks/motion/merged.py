@@ -10,10 +10,10 @@ ABOUT = {
     "hypothesis": "let a macroblock take its motion over from a neighbour for the price of an index, and weigh "
     "every decision's bits against the error it leaves after a Hadamard transform: vectors were a third of the bits",
     "needs": {"structure": ["previous", "pyramid"], "interpolation": ["quarter"]},
-    "choices": {"VECTOR_WEIGHT": [0.7, 1.0, 1.3], "MERGE_BITS": [0.2, 0.5, 1.0], "INTRA_BITS": [10, 20, 30]},
+    "choices": {"VECTOR_WEIGHT": [0.35, 0.5, 0.7], "MERGE_BITS": [0.2, 0.5, 1.0], "INTRA_BITS": [10, 20, 30]},
 }
 
-VECTOR_WEIGHT = 1.0
+VECTOR_WEIGHT = 0.5
 """Weight of the bits of vectors and decisions against the error after a Hadamard transform."""
 
 MERGE_BITS = 0.5
@@ -99,13 +99,40 @@ def motion_error(source, first, second, border, y, x, size, side, motion):
 
 
 @numba.njit(
-    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int64, int64, int32[:, :, :, :, ::1], float64[::1], float64, float64[:, ::1], int8[:, :, ::1], int32[:, :, :, ::1])"
+    "float64(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int64, int64, int64, int64, int64, "
+    "int64[:, ::1], float64[::1], int64[:, ::1])"
+)
+def refine_motion(source, first, second, border, y, x, size, side, predicted, bits, motion):
+    """Move the vectors of a block by up to a quarter sample where that is cheaper; return error plus bits."""
+    lowest = np.inf
+    for i in range(2):
+        if not side >> i & 1:
+            continue
+        centre_y, centre_x = motion[i]
+        best_y, best_x = centre_y, centre_x
+        for step in range(9):
+            turn = (step + 4) % 9  # the centre first
+            motion[i, 0], motion[i, 1] = centre_y + turn // 3 - 1, centre_x + turn % 3 - 1
+            cost = motion_error(source, first, second, border, y, x, size, side, motion)
+            for k in range(2):
+                if side >> k & 1:
+                    cost += bits[abs(motion[k, 0] - predicted[k, 0])] + bits[abs(motion[k, 1] - predicted[k, 1])]
+            if cost < lowest:
+                lowest, best_y, best_x = cost, motion[i, 0], motion[i, 1]
+        motion[i, 0], motion[i, 1] = best_y, best_x
+    return lowest
+
+
+@numba.njit(
+    "void(uint8[:, ::1], uint8[:, :, ::1], uint8[:, :, ::1], int64, int64, "
+    "int32[:, :, :, :, ::1], float64[::1], float64, float64[:, ::1], int8[:, :, ::1], int32[:, :, :, ::1])"
 )
 def decide_motion(source, first, second, references, border, fields, bits, weight, intra, decided, vectors):
     """Fill decided (direction, split, merged; each by macroblock) and vectors with the cheapest choices."""
     direction, split, merged = decided[0], decided[1], decided[2]
     sides, motion = np.empty(6, np.int64), np.zeros((6, 2, 2), np.int64)
-    predicted, one = np.zeros((2, 2), np.int64), np.zeros((2, 2), np.int64)
+    predicted = np.zeros((2, 2), np.int64)
+    chosen, explicit = np.zeros((4, 2, 2), np.int64), np.zeros((4, 2, 2), np.int64)
     for row, column in np.ndindex(direction.shape[0], direction.shape[1]):
         y, x = row * 16, column * 16
         count = merge_candidates(direction, vectors, border - 4, row, column, sides, motion)
@@ -123,17 +150,17 @@ def decide_motion(source, first, second, references, border, fields, bits, weigh
             cost = weight * (3.0 + option % 2)
             for part in range(parts):
                 top, left = 2 * row + part // 2, 2 * column + part % 2
-                for i in range(2):
-                    one[i] = fields[option % 2, i, top, left]
-                    if side >> i & 1:
-                        cost += bits[abs(one[i, 0] - predicted[i, 0])] + bits[abs(one[i, 1] - predicted[i, 1])]
-                cost += motion_error(
-                    source, first, second, border, top * 8, left * 8, 16 if parts == 1 else 8, side, one
+                chosen[part] = fields[2 if option == 4 else option % 2, :, top, left]
+                size = 16 if parts == 1 else 8
+                cost += refine_motion(
+                    source, first, second, border, top * 8, left * 8, size, side, predicted, bits, chosen[part]
                 )
                 if cost >= lowest:
                     break
             if cost < lowest:
                 lowest, kind, choice = cost, 2, option
+                for part in range(4):
+                    explicit[part] = chosen[part if parts == 4 else 0]
         merged[row, column] = choice + 1 if kind == 1 else 0
         split[row, column] = choice % 2 if kind == 2 else 0
         direction[row, column] = 0 if kind == 0 else sides[choice] if kind == 1 else choice // 2 + 1
@@ -143,9 +170,21 @@ def decide_motion(source, first, second, references, border, fields, bits, weigh
                 if kind == 1:
                     vectors[i, top, left] = motion[choice, i]
                 elif kind == 2 and direction[row, column] >> i & 1:
-                    vectors[i, top, left] = fields[choice % 2, i, top, left]
+                    vectors[i, top, left] = explicit[part, i]
                 else:
                     vectors[i, top, left] = predicted[i]
+
+
+def paired_fields(luma, references, fields, bits):
+    """Return vectors of macroblocks (by reference) that are good together: each searched for what the other leaves."""
+    fields = fields.copy()
+    for side in (1, 0):
+        other = fetch(references[1 - side], fields[1 - side])[0].astype(np.int16)
+        wanted = np.clip(2 * luma.astype(np.int16) - other, 0, 255).astype(np.uint8)
+        seeds = fields[side, ::2, ::2, None]
+        found, _ = search(wanted, references[side][0], (16, PRECISION, BORDER), 0, seeds, 2 * bits)
+        fields[side] = found.repeat(2, 0).repeat(2, 1)
+    return fields
 
 
 def find_motion(source, references, qp):
@@ -157,10 +196,12 @@ def find_motion(source, references, qp):
     if not references:
         return plan
     weight = VECTOR_WEIGHT * 2 ** ((qp - 12) / 6)
-    fields = np.zeros((2, 2, 2 * rows, 2 * columns, 2), np.int32)  # by split, by reference
+    fields = np.zeros((3, 2, 2 * rows, 2 * columns, 2), np.int32)  # whole, in parts, in pairs; by reference
     for side, reference in enumerate(references):
         whole, parts = search_reference(source[0], reference[0], weight)
         fields[0, side], fields[1, side] = whole[0].repeat(2, 0).repeat(2, 1), parts[0]
+    if len(references) == 2:
+        fields[2] = paired_fields(source[0], references, fields[0], weight * VECTOR_BITS)
     intra = intra_costs(source[0]).astype(np.float64)
     planes = source[0], references[0][0], references[-1][0]
     decide_motion(
