@@ -130,9 +130,9 @@ def measure(nursery: Nursery, clip: Clip, qp: int, keep: Keep | None) -> RDPoint
 
             decoded = nursery.decode(container, score, clip.name)
             if isinstance(decoded, Failure):
-                raise _DecodeFailed
-    except _DecodeFailed:
-        return decoded
+                raise _DecodeFailed(decoded)
+    except _DecodeFailed as failed:
+        return failed.failure
     return dataclasses.replace(
         _point(nursery.candidate, clip, coded, distortion.result()),
         decode_s=decoded.seconds,
@@ -163,6 +163,9 @@ def _point(candidate: Candidate, clip: Clip, coded: Coded, quality: Quality) -> 
 
 class _DecodeFailed(Exception):  # noqa: N818  (never leaves this module)
     """Unwinds what was being kept, so that half a video does not look like a whole one."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
 
 
 @contextmanager

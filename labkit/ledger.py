@@ -133,7 +133,9 @@ class Ledger:
             self.engine = sa.create_engine(url)
             if self.engine.dialect.name == "sqlite":
                 sa.event.listen(self.engine, "connect", _prepare_sqlite)
-            _tables.create_all(self.engine)
+            with self.engine.begin() as connection:
+                for table in _tables.sorted_tables:  # not create_all: it looks first, and another may be creating
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             self._forbid_changes()
         except (SQLAlchemyError, ImportError) as error:
             raise LedgerError(f"cannot open the ledger {shown}: {_cause(error)}") from error
@@ -329,9 +331,9 @@ def _same_key(table: sa.Table) -> str:
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA busy_timeout=10000")
     connection.execute("PRAGMA journal_mode=WAL")  # a monitor may read while the campaign writes
     connection.execute("PRAGMA synchronous=FULL")  # a paid answer survives a power cut
-    connection.execute("PRAGMA busy_timeout=10000")
 
 
 def _point(row: Any) -> RDPoint:

@@ -309,7 +309,7 @@ def test_evolve_ends_with_table_report_and_notebooks(script_folder: Path, video:
 def test_a_disturbed_evolve_leaves_no_process_and_goes_on(tmp_path: Path, video: Path, number: signal.Signals) -> None:
     folder = tmp_path / "script"
     folder.mkdir()
-    (folder / "1.py").write_text(SLOW.replace("5_000_000", "20_000_000"))
+    (folder / "1.py").write_text(SLOW.replace("5_000_000", "8_000_000"))
     args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
             "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
     process = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -344,7 +344,7 @@ def wait_for_candidate(run: Path, process: subprocess.Popen[str]) -> None:
 def test_a_second_evolve_is_refused_with_the_first_ones_pid(tmp_path: Path, video: Path) -> None:
     folder = tmp_path / "script"
     folder.mkdir()
-    (folder / "1.py").write_text(SLOW.replace("5_000_000", "20_000_000"))
+    (folder / "1.py").write_text(SLOW.replace("5_000_000", "8_000_000"))
     args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
             "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
     first = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)

@@ -48,6 +48,9 @@ GOAL_PCT = 12.0
 PARAMETER_GAIN_PCT = 1.0
 """What is expected of another value of a parameter."""
 
+MOST_CHANGES = 5
+"""More at once would teach nothing about any of them."""
+
 ATTEMPTS = 300
 CHANGE = re.compile(r"\[(\w+): (.+?) -> (.+?)\]")
 
@@ -348,7 +351,8 @@ def draw(steps: list[Change], chance: random.Random, now: str, bold: bool) -> li
     taken: list[Change] = []
     rate, extra = 1.0, int(bold)
     for change in ranked:
-        if change.what in {c.what for c in taken}:
+        parameters = [c for c in taken if c.what not in SLOTS]
+        if change.what in {c.what for c in taken} or (change.what not in SLOTS and len(parameters) == 2):
             continue
         if rate <= 1 - GOAL_PCT / 100:
             extra -= 1
@@ -356,7 +360,7 @@ def draw(steps: list[Change], chance: random.Random, now: str, bold: bool) -> li
                 break
         taken.append(change)
         rate *= 1 - change.gain_pct / 100
-        if len(taken) == 4:
+        if len(taken) == MOST_CHANGES:
             break
     return taken
 

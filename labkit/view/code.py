@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pygments.lexers.python import PythonLexer
 from pygments.token import Comment, Keyword, Name, String, Token
 
@@ -84,17 +85,18 @@ def count_changes(old: str, new: str) -> Change:
     return Change(len(b) - common, len(a) - common)
 
 
-def _lines(source: str) -> list[str]:
+def _lines(source: str) -> tuple[str, ...]:
     """Return the lines of a source, with everything that a browser would act on or hide shown as an escape."""
     lines = printable(source.replace("\r\n", "\n"), LONGEST).split("\n")
     if lines and not lines[-1]:
         lines.pop()
     if len(lines) > MAX_LINES:
-        return [*lines[:MAX_LINES], f"... ({len(lines) - MAX_LINES} more lines)"]
-    return lines
+        return (*lines[:MAX_LINES], f"... ({len(lines) - MAX_LINES} more lines)")
+    return tuple(lines)
 
 
-def _highlighted(lines: Sequence[str]) -> list[Markup]:
+@lru_cache(maxsize=8)  # a champion is shown beside each of its challengers
+def _highlighted(lines: tuple[str, ...]) -> list[Markup]:
     """Return each line with coloured tokens."""
     lexer = PythonLexer(stripnl=False, ensurenl=False)
     shown, current, spaces = [], Markup(""), ""
@@ -114,9 +116,10 @@ def _highlighted(lines: Sequence[str]) -> list[Markup]:
 def _token(kind: Token, value: str) -> Markup:
     while kind is not None and kind not in TOKEN_COLOURS:
         kind = kind.parent
+    shown = escape(value)  # what a browser would act on was made visible before
     if kind is None:
-        return text(value)
-    return Markup('<span style="color:{}">{}</span>').format(TOKEN_COLOURS[kind], text(value))
+        return shown
+    return Markup(f'<span style="color:{TOKEN_COLOURS[kind]}">') + shown + Markup("</span>")
 
 
 def _runs(matcher: SequenceMatcher[str]) -> Iterator[tuple[str, int, int, int, int]]:

@@ -98,7 +98,7 @@ def _kept(path: Path, clip: Clip | None, point: RDPoint) -> KeptFrame | str:
     if clip is None or clip.hash != point.clip_hash:
         return f"{point.clip}: no picture, since the clip is not the one that was measured."
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:  # a damaged file would stay open otherwise
             decoded, index = (kept["y"], kept["u"], kept["v"]), int(kept["index"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         return f"{point.clip}: no picture, {path.name} cannot be read ({type(error).__name__})."

@@ -1,8 +1,9 @@
 """Charts: rate-distortion curves with real encoders beside them, and how far the campaign has come."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import ceil, isfinite
 
 from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ COLOURS = {
 """One colour for each coder in every chart: Okabe and Ito's palette, told apart by the colour-blind, too."""
 
 _MARKERS = {"champion": "o", "version 0": "."}
-_CANDIDATE_MARKERS = "DsvP^X<>h*"
+_CANDIDATE_MARKERS, _CANDIDATE_LINES = "DsvP^X<>h*", ("-", ":", "-.", "--")
 _ANCHOR_MARKER = "x"
 _COLUMN_INCHES, _ROW_INCHES = 5.4, 3.7
 
@@ -130,18 +131,20 @@ class _Style:
 
 
 def _styles(curves: Iterable[str]) -> dict[str, _Style]:
-    markers = iter(_CANDIDATE_MARKERS * 10)
-    return {label: _style(label, markers) for label in curves}
+    positions = count()
+    return {label: _style(label, positions) for label in curves}
 
 
-def _style(label: str, markers: Iterable[str]) -> _Style:
+def _style(label: str, positions: Iterator[int]) -> _Style:
     role = next((role for role in ("champion", "candidate", "version 0") if label.startswith(role)), label)
     colour = COLOURS.get(role, COLOURS["candidate"])
     if role in ("champion", "version 0"):
         return _Style(label, colour, _MARKERS[role], "-", 1.8)
     if label in COLOURS:
         return _Style(label, colour, _ANCHOR_MARKER, "-" if label == REFERENCE else "--", 1.2)
-    return _Style(label, colour, next(iter(markers)), "-", 1.8)
+    position = next(positions)
+    marker, line = _CANDIDATE_MARKERS[position % len(_CANDIDATE_MARKERS)], _CANDIDATE_LINES[position % 4]
+    return _Style(label, colour, marker, line, 1.8)
 
 
 def _draw_curve(axes: Axes, points: Sequence[RDPoint], style: _Style) -> None:

@@ -16,14 +16,14 @@ from labkit.errors import LabkitError
 from labkit.ledger import Entry
 from labkit.view.changes import failure_blocks
 from labkit.view.code import count_changes, show_code, show_diff
-from labkit.view.fragment import Fragment, chip, data_uri, note, percent, text
+from labkit.view.fragment import chip, data_uri, note, percent, text
 from labkit.view.frames import Picture, show_frames, to_png
 from labkit.view.overview import overview
 from labkit.view.plots import DPI, Chart, plot_progress, plot_rd, png
 from labkit.view.tables import reasons, show_points
 
-PICTURE_BUDGET_BYTES = 5_500_000
-"""Of pictures in one report, as base64: with text and code it stays below 10 MB."""
+BUDGET_BYTES = 8_000_000
+"""Of code and pictures (as base64) in one report: with words and tables it stays below 10 MB."""
 
 CHART_PIXELS = 860
 """Width of a chart on the page, at most."""
@@ -31,7 +31,7 @@ CHART_PIXELS = 860
 FRAME_PIXELS = 256
 """Width of a frame on the page, at most; notebooks show them larger."""
 
-_NO_ROOM = "left out to keep the report small; the generation's notebook shows it"
+_NO_ROOM = "left out to keep the report small; the generation's notebook has it"
 
 
 def write_report(campaign: Campaign, path: Path) -> Path:
@@ -62,6 +62,8 @@ def render_report(campaign: Campaign) -> str:
         shelf.chart(plot_rd(campaign), "rate against PSNR of the champion, version 0 and real encoders"),
     ]
     sections = [_section(campaign, turn, shelf) for turn in reversed(turns)]  # the budget serves the newest first
+    for turn, section in zip(reversed(turns), sections, strict=True):
+        section["frames"] = [_frames(campaign, entry, shelf) for entry in turn.entries]  # and code before frames
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent),
         trim_blocks=True, lstrip_blocks=True,
@@ -75,7 +77,11 @@ def render_report(campaign: Campaign) -> str:
 
 @dataclass
 class _Shelf:
-    """Pictures that are shown, each stored once; a picture used again costs a few bytes."""
+    """Pictures that are shown, each stored once; a picture used again costs a few bytes.
+
+    Attributes:
+        spent_bytes: of the budget, for pictures here and for code.
+    """
 
     spent_bytes: int = 0
     _pictures: dict[str, Markup] = field(default_factory=dict)
@@ -99,8 +105,8 @@ class _Shelf:
 
     @property
     def full(self) -> bool:
-        """Whether no more pictures should be added."""
-        return self.spent_bytes > PICTURE_BUDGET_BYTES
+        """Whether no more code or pictures should be added."""
+        return self.spent_bytes > BUDGET_BYTES
 
     def chart(self, figure: Chart, description: str) -> Markup:
         """Return the HTML that shows a chart."""
@@ -150,9 +156,8 @@ def _candidate(campaign: Campaign, turn: Generation, entry: Entry, shelf: _Shelf
         "reasons": "" if evaluation and evaluation.failure else reasons(entry),
         "failure": failure_blocks(evaluation) if evaluation else "",
         "code_title": _code_title(turn, entry),
-        "code": _code(turn, entry),
+        "code": _code(turn, entry, shelf),
         "points": show_points(evaluation) if evaluation and evaluation.points else "",
-        "frames": _frames(campaign, entry, shelf),
     }
 
 
@@ -163,17 +168,23 @@ def _code_title(turn: Generation, entry: Entry) -> str:
     return f"code: {change} against v{turn.champion.version}"
 
 
-def _code(turn: Generation, entry: Entry) -> Fragment:
+def _code(turn: Generation, entry: Entry, shelf: _Shelf) -> Markup:
+    if shelf.full:
+        return note(_NO_ROOM)
+    source = entry.candidate.source
     if turn.champion is None:
-        return show_code(entry.candidate.source)
-    old, title = turn.champion.candidate.source, f"champion v{turn.champion.version}"
-    return show_diff(old, entry.candidate.source, title, f"candidate {entry.number}", whole=False)
+        code = show_code(source)
+    else:
+        titles = f"champion v{turn.champion.version}", f"candidate {entry.number}"
+        code = show_diff(turn.champion.candidate.source, source, *titles, whole=False)
+    shelf.spent_bytes += len(_styles_to_classes(code.html))
+    return code.html
 
 
-def _frames(campaign: Campaign, entry: Entry, shelf: _Shelf) -> Fragment | Markup:
+def _frames(campaign: Campaign, entry: Entry, shelf: _Shelf) -> Markup:
     if entry.evaluation is None or entry.evaluation.failure is not None:
         return Markup("")
-    return note(f"Frames: {_NO_ROOM}") if shelf.full else show_frames(campaign, entry, shelf.frame)
+    return note(_NO_ROOM) if shelf.full else show_frames(campaign, entry, shelf.frame).html
 
 
 def _styles_to_classes(page: str) -> str:

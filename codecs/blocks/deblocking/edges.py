@@ -3,7 +3,7 @@
 import numpy as np
 
 ABOUT = {
-    "rate": 94,
+    "rate": 97,
     "hypothesis": "smooth the edges between blocks inside the loop, as HEVC does: they are not in the source, and "
     "every picture predicted from this one would inherit them",
     "choices": {"BETA_OFFSET": [-4, 0, 4], "LIMIT_OFFSET": [-4, 0, 4]},

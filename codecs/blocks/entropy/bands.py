@@ -4,7 +4,7 @@ import constriction
 import numpy as np
 
 ABOUT = {
-    "rate": 50,
+    "rate": 58,
     "hypothesis": "range coding (constriction) with a Laplace distribution fitted to each frequency band: "
     "high frequencies are nearly always zero and should cost next to nothing",
     "choices": {},

@@ -9,13 +9,13 @@ import numba
 import numpy as np
 
 ABOUT = {
-    "rate": 33,
+    "rate": 37,
     "hypothesis": "context mixing: estimate each binary decision from several contexts at once (frequency, "
     "levels around, neighbouring blocks) and mix the estimates, instead of one fixed distribution per band",
-    "choices": {"LEARNING_RATE": [6, 10, 14], "COUNT_LIMIT": [60, 120, 250]},
+    "choices": {"LEARNING_RATE": [10, 14, 20], "COUNT_LIMIT": [60, 120, 250]},
 }
 
-LEARNING_RATE = 10
+LEARNING_RATE = 14
 """How fast the mixing weights follow the errors."""
 
 COUNT_LIMIT = 120
@@ -286,8 +286,8 @@ class Coder:
         return int(code_symbol(*self.model(), number, context, 0 if value is None else value))
 
     def room(self, samples):
-        """Make sure that the levels of a plane of so many samples fit."""
-        while not self.reading and self.state[2] + 4 * samples > len(self.stream):
+        """Make sure that the levels of a plane of so many samples fit, whatever they are."""
+        while not self.reading and self.state[2] + 16 * samples > len(self.stream):
             self.stream = np.concatenate([self.stream, np.zeros_like(self.stream)])
 
     def finish(self):

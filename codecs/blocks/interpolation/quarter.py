@@ -5,10 +5,10 @@ import numba
 import numpy as np
 
 ABOUT = {
-    "rate": 70,
+    "rate": 65,
     "hypothesis": "vectors in quarter samples with HEVC's eight-tap filters: things seldom move by whole "
     "samples, and a sharp interpolation keeps the texture",
-    "needs": {"motion": ["blocks"]},
+    "needs": {"motion": ["blocks", "merged"]},
     "choices": {},
 }
 

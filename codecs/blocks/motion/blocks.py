@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 ABOUT = {
-    "rate": 50,
+    "rate": 70,
     "hypothesis": "follow the motion: search for every block where it came from, and code the vector as a "
     "difference to its neighbours'",
     "needs": {"structure": ["previous", "pyramid"]},

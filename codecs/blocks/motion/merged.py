@@ -5,7 +5,7 @@ import numba
 import numpy as np
 
 ABOUT = {
-    "rate": 38,
+    "rate": 58,
     "extends": "blocks",
     "hypothesis": "let a macroblock take its motion over from a neighbour for the price of an index, and weigh "
     "every decision's bits against the error it leaves after a Hadamard transform: vectors were a third of the bits",

@@ -1,10 +1,9 @@
-# ruff: noqa: F821
 """Rate-distortion decision for every level, with the bits guessed from the levels around it."""
 
 import numpy as np
 
 ABOUT = {
-    "rate": 87,
+    "rate": 86,
     "hypothesis": "weigh every level's bits against the error it removes, with the bits guessed from the levels "
     "around it, and empty blocks that are not worth theirs: a lonely level is dear, one in company is cheap",
     "choices": {"BIT_WEIGHT": [0.09, 0.12, 0.15], "BLOCK_BITS": [2.0, 4.0, 6.0]},

@@ -4,7 +4,7 @@
 import numpy as np
 
 ABOUT = {
-    "rate": 92,
+    "rate": 90,
     "hypothesis": "round towards zero: small levels cost more bits than the error they remove is worth",
     "choices": {"INTRA_ROUNDING": [0.28, 0.33, 0.38], "INTER_ROUNDING": [0.15, 0.2, 0.25]},
 }

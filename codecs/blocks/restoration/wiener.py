@@ -3,7 +3,7 @@
 import numpy as np
 
 ABOUT = {
-    "rate": 94,
+    "rate": 98.5,
     "hypothesis": "fit a small symmetric filter to each picture by least squares and send its weights: it takes "
     "away what quantisation added, for this picture and for all that are predicted from it",
     "choices": {"WEIGHT_BITS": [5, 6, 7]},

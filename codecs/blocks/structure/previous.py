@@ -1,7 +1,7 @@
 """Each picture refers to the one before."""
 
 ABOUT = {
-    "rate": 45,
+    "rate": 60,
     "hypothesis": "predict each picture from the one before: most of a video stays as it is",
     "choices": {"INTER_QP_OFFSET": [0, 1, 2]},
 }

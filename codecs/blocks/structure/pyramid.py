@@ -1,10 +1,14 @@
 """Hierarchical bidirectional pictures: each refers to the nearest coded one on both sides."""
 
 ABOUT = {
-    "rate": 36,
+    "rate": 45,
     "hypothesis": "code pictures in a pyramid: one half-way between two coded ones is predicted from both "
     "sides, needs few bits, and may be coarser since nothing or little refers to it",
-    "choices": {"SPAN": [8, 16], "KEY_QP_OFFSET": [-4, -3, -2], "LEVEL_QP_OFFSETS": [(0, 2, 3, 4, 5), (0, 1, 3, 4, 5)]},
+    "choices": {
+        "SPAN": [8, 16],
+        "KEY_QP_OFFSET": [-4, -3, -2],
+        "LEVEL_QP_OFFSETS": [(0, 2, 3, 4, 6), (0, 2, 4, 5, 6), (0, 1, 3, 4, 5)],
+    },
 }
 
 SPAN = 16
@@ -13,7 +17,7 @@ SPAN = 16
 KEY_QP_OFFSET = -3
 """Added to the QP of the first picture: everything is predicted from it in the end."""
 
-LEVEL_QP_OFFSETS = (0, 2, 3, 4, 5)
+LEVEL_QP_OFFSETS = (0, 2, 3, 4, 6)
 """Added to the QP by level; the lower levels serve as references for more pictures."""
 
 

@@ -1,0 +1,332 @@
+"""What each command does. Imports stand inside: a command pays only for what it uses."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+CANDIDATE_FAILED = 3
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+# --- evolve ----------------------------------------------------------------------------------------------
+
+
+def evolve(args: argparse.Namespace) -> int:
+    """Run a campaign to its last generation; what is recorded already is not run again."""
+    from rich.markup import escape
+
+    from labkit.campaign import Campaign
+    from labkit.jail import ISOLATION_NOTE
+    from labkit.settings import load_settings, make_settings
+    from labkit.terminal import err, out
+
+    values = load_settings(args.settings) if args.settings else {}
+    given = (
+        "clips",
+        "frames",
+        "qps",
+        "anchors",
+        "start",
+        "proposer",
+        "seed",
+        "generations",
+        "candidates",
+        "workers",
+        "remote",
+    )
+    values |= {key: getattr(args, key) for key in given if getattr(args, key) is not None}
+    if args.rule:
+        values["rule"] = {"kind": args.rule}
+    if values.get("frames") == 0:
+        values["frames"] = None
+    settings = make_settings(values, str(args.settings or "command line"))
+    folder = _runs(args) / (args.name or _name_for(settings.clips))
+    with Campaign.start(folder, settings) as campaign:
+        err.print(f"campaign {escape(str(folder))}, proposer: {escape(settings.proposer)}")
+        err.print(f"[yellow]{ISOLATION_NOTE}[/yellow]", soft_wrap=True)
+        for number in range(settings.generations + 1):
+            _one_generation(campaign, number)
+        report = _write_report(campaign, None)
+        _show_end(campaign, report, args.json, out)
+    return 0
+
+
+def _one_generation(campaign: Any, number: int) -> None:
+    from labkit.errors import CampaignError
+    from labkit.notebook import generation_notebook, run_generation
+    from labkit.terminal import err, following, percent, shortened
+
+    if number in campaign.ledger.ended() and generation_notebook(campaign.folder, number).exists():
+        return
+    with _holding(campaign.folder), following(campaign.folder, number):
+        run_generation(campaign.folder, number)
+    if number not in campaign.ledger.ended():  # a notebook's own word is no evidence
+        raise CampaignError(f"{campaign.folder}: generation {number} did not end; its notebook tells how far it came")
+    for entry in campaign.recorded(number).entries:
+        reason = shortened("; ".join(entry.verdict.reasons), 160)
+        against = percent(campaign.against(entry.evaluation))
+        line = f"generation {number}, candidate {entry.number}: {entry.outcome}, x265 {against}: {reason}"
+        err.print(line, markup=False, soft_wrap=True)
+
+
+def _holding(folder: Path) -> Any:
+    from labkit.lock import stepping
+
+    return stepping(folder)
+
+
+def _show_end(campaign: Any, report: Path, as_json: bool, out: Any) -> None:
+    from labkit.notebook import generation_notebook
+    from labkit.terminal import campaign_table
+
+    champion = campaign.champion
+    if as_json:
+        _print_json({
+            "campaign": str(campaign.folder), "champion": None if champion is None else champion.version,
+            "report": str(report), "notebooks": str(campaign.folder / "notebooks"), "entries": _records(campaign),
+        })  # fmt: skip
+        return
+    out.print(campaign_table(campaign))
+    if champion is None:
+        out.print("champion: none yet")
+    else:
+        out.print(f"champion: v{champion.version}, {campaign.lineage.path(champion.version)}", soft_wrap=True)
+    out.print(f"report:    {report}", soft_wrap=True, markup=False)
+    for number in range(campaign.next_number):
+        out.print(f"notebook:  {generation_notebook(campaign.folder, number)}", soft_wrap=True, markup=False)
+
+
+def _records(campaign: Any) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = campaign.table().astype(object).to_dict("records")
+    return [{key: None if value != value else value for key, value in record.items()} for record in records]
+
+
+def _name_for(clips: Sequence[str]) -> str:
+    """Return a campaign's name for clips: "default" for the built-in ones, else the first one's."""
+    if tuple(clips) == ("builtin",):
+        return "default"
+    return "-".join(Path(spec.rstrip("/")).stem.replace(":", "-") for spec in clips)[:80]
+
+
+# --- evaluate, compare -----------------------------------------------------------------------------------
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure one candidate on clips, beside real encoders."""
+    from labkit.candidate import read_candidate
+    from labkit.evaluate import Keep
+    from labkit.evaluate import evaluate as measure
+    from labkit.footage.library import find_clips
+    from labkit.terminal import err, out, points_table, progress_bar
+
+    candidate = read_candidate(args.candidate)
+    clips = find_clips(args.clips, args.frames)
+    for note in (f"{clip.name}: {note}" for clip in clips for note in clip.notes):
+        err.print(note, markup=False)
+    keep = Keep(args.keep, y4m=True) if args.keep else None
+    with progress_bar(args.candidate.name) as move:
+        evaluation = measure(candidate, clips, args.qps, keep=keep, progress=move)
+    anchors = {} if evaluation.failure else _anchor_points(args.anchors, clips)
+    comparisons = _compared(evaluation, anchors)
+    if args.json:
+        _print_json(_evaluation_record(evaluation, comparisons))
+    else:
+        out.print(f"isolation: {evaluation.isolation}, candidate {candidate.hash[:12]}")
+        if evaluation.failure:
+            out.print(str(evaluation.failure), style="red", markup=False)
+            out.print(evaluation.failure.output, markup=False)
+        else:
+            out.print(points_table(evaluation.points, args.candidate.name))
+            _print_comparisons(comparisons, out)
+    return CANDIDATE_FAILED if evaluation.failure else 0
+
+
+def _compared(evaluation: Any, anchors: Mapping[str, Any]) -> dict[str, Any]:
+    from labkit.adopt import versus
+
+    return {name: versus(evaluation, points, name) for name, points in anchors.items()}
+
+
+def _anchor_points(names: Sequence[str], clips: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    from labkit.anchors import AnchorShelf
+    from labkit.metrics import Distortion
+    from labkit.settings import cache_folder
+    from labkit.terminal import progress_bar
+
+    shelf = AnchorShelf(cache_folder() / "anchors", Distortion)
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    with progress_bar("anchors") as move:
+        for index, (name, clip) in enumerate((name, clip) for name in names for clip in clips):
+            move(index, len(names) * len(clips), f"{name} on {clip.name}")
+            found[name][clip.name] = shelf.curve(clip, name)
+    return found
+
+
+def _evaluation_record(evaluation: Any, comparisons: Mapping[str, Any]) -> dict[str, Any]:
+    failure = asdict(evaluation.failure) if evaluation.failure else None
+    return {
+        "candidate": evaluation.candidate,
+        "isolation": evaluation.isolation,
+        "points": [_finite(asdict(point)) for point in evaluation.points],
+        "bd_rate_pct": {name: {c.clip: c.bd_rate_pct for c in clips} for name, clips in comparisons.items()},
+        "bd_rate_reason": {
+            name: {c.clip: c.reason for c in clips if c.bd_rate_pct is None} for name, clips in comparisons.items()
+        },
+        "failure": failure,
+        "cpu_s": evaluation.cpu_s,
+        "wall_s": evaluation.wall_s,
+    }
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a point for strict JSON: an infinite PSNR is null, and `lossless` says so."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
+        return None if value == float("inf") else value
+
+    return {**{key: plain(value) for key, value in values.items()}, "lossless": values["psnr_db"] == float("inf")}
+
+
+def _print_comparisons(comparisons: Mapping[str, Any], out: Any) -> None:
+    for name, clips in comparisons.items():
+        for c in clips:
+            value = f"{c.bd_rate_pct:+.2f} %" if c.bd_rate_pct is not None else f"none: {c.reason}"
+            out.print(f"BD-rate against {name} on {c.clip}: {value}", markup=False)
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Measure two candidates on the same clips and judge the second against the first."""
+    from labkit.adopt import BdRateRule, judge
+    from labkit.candidate import read_candidate
+    from labkit.evaluate import evaluate as measure
+    from labkit.footage.library import find_clips
+    from labkit.terminal import out, progress_bar
+
+    clips = find_clips(args.clips, args.frames)
+    evaluations = []
+    for path in (args.champion, args.challenger):
+        with progress_bar(path.name) as move:
+            evaluations.append(measure(read_candidate(path), clips, args.qps, progress=move))
+    champion, challenger = evaluations
+    if champion.failure:
+        print(f"labkit: {args.champion}: {champion.failure}", file=sys.stderr)
+        return CANDIDATE_FAILED
+    verdict = judge(challenger, champion, BdRateRule())
+    if args.json:
+        _print_json(asdict(verdict))
+    else:
+        _print_comparisons({args.champion.name: verdict.by_clip}, out)
+        for reason in verdict.reasons:
+            out.print(f"{verdict.decision}: {reason}", markup=False)
+    return CANDIDATE_FAILED if challenger.failure else 0
+
+
+# --- show, report, clips, notebook -----------------------------------------------------------------------
+
+
+def show(args: argparse.Namespace) -> int:
+    """Show a campaign's table, or one of its candidates with its reasons and source."""
+    from labkit.campaign import Campaign
+    from labkit.terminal import campaign_table, out, points_table
+
+    with Campaign.open(_run(args)) as campaign:
+        if args.json:
+            records = _records(campaign)
+            _print_json(records if args.number is None else records[campaign.entry(args.number).number])
+        elif args.number is None:
+            out.print(campaign_table(campaign))
+        else:
+            entry = campaign.entry(args.number)
+            out.print(f"candidate {entry.number}, generation {entry.generation}: {entry.outcome}", markup=False)
+            out.print(f"hypothesis: {entry.candidate.hypothesis}", markup=False)
+            for reason in entry.verdict.reasons if entry.verdict else ():
+                out.print(f"reason: {reason}", markup=False)
+            if entry.evaluation and entry.evaluation.points:
+                out.print(points_table(entry.evaluation.points, f"candidate {entry.candidate.hash[:12]}"))
+            if args.source:
+                print(entry.candidate.source)
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write the campaign's offline HTML report."""
+    from labkit.campaign import Campaign
+
+    with Campaign.open(_run(args)) as campaign:
+        path = _write_report(campaign, args.output)
+    print(json.dumps({"report": str(path)}) if args.json else path)
+    return 0
+
+
+def _write_report(campaign: Any, output: Path | None) -> Path:
+    from labkit.view.report import write_report
+
+    return write_report(campaign, output or campaign.folder / "report.html")
+
+
+def clips(args: argparse.Namespace) -> int:
+    """List, show or add clips."""
+    from labkit.footage import library
+    from labkit.terminal import out
+
+    if args.action == "add":
+        added = library.add_clip(args.source, args.name, args.frames)
+        _print_json(asdict(added)) if args.json else out.print(f"added {added.name}: {added}", markup=False)
+        return 0
+    known = library.list_clips()
+    if args.action == "show":
+        clip = library.find_clips([args.clip], args.frames)[0]
+        record = {"name": clip.name, "width": clip.width, "height": clip.height, "fps": str(clip.fps),
+                  "frames": len(clip), "matrix": clip.matrix, "origin": clip.origin, "notes": list(clip.notes),
+                  "hash": clip.hash}  # fmt: skip
+        _print_json(record) if args.json else out.print("\n".join(f"{k}: {v}" for k, v in record.items()), markup=False)
+    elif args.json:
+        _print_json([asdict(info) for info in known])
+    else:
+        for info in known:
+            out.print(str(info), markup=False)
+    return 0
+
+
+def notebook(args: argparse.Namespace) -> int:
+    """Execute a parameterised notebook; a parameter that it does not have is refused."""
+    from labkit.notebook import run_notebook
+
+    print(run_notebook(args.notebook, args.output, {name: _typed(value) for name, value in args.p or ()}))
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    """Run a benchmark and print medians."""
+    from labkit import bench as benches
+
+    return benches.run(args.benchmark, args.json)
+
+
+def _typed(text: str) -> object:
+    """Return a parameter's value: JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _runs(args: argparse.Namespace) -> Path:
+    from labkit.settings import ROOT
+
+    return Path(args.runs) if args.runs else ROOT / "runs"
+
+
+def _run(args: argparse.Namespace) -> Path:
+    """Return the campaign's folder: a path, or a name under runs/."""
+    path = Path(args.run)
+    return path if (path / "ledger.sqlite").exists() else _runs(args) / args.run

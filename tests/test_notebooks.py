@@ -1,0 +1,125 @@
+"""Habits of the notebooks: thin, committed without outputs, parameters explained, fit for nbdime."""
+
+import ast
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbdime.config import build_config
+from nbdime.diffing.notebooks import diff_notebooks, set_notebook_diff_ignores
+from nbformat import NotebookNode
+
+from labkit.notebook import run_notebook
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_LINES = 15
+SHOWN = {"text/plain", "text/html", "image/png"}
+"""What a notebook opened untrusted still shows."""
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_notebooks_are_there() -> None:
+    assert {"generation.ipynb", "00_start_here.ipynb"} <= {path.name for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestHabits:
+    def test_valid_and_committed_without_outputs(self, path: Path) -> None:
+        notebook = read(path)
+        nbformat.validate(notebook)
+        for cell in code_cells(notebook):
+            assert cell.outputs == []
+            assert cell.execution_count is None
+            assert set(cell.metadata) <= {"tags"}
+        assert "papermill" not in notebook.metadata
+
+    def test_names_the_kernel_that_papermill_needs(self, path: Path) -> None:
+        assert read(path).metadata.kernelspec.name == "python3"
+
+    def test_opens_with_prose_then_parameters_each_explained(self, path: Path) -> None:
+        notebook = read(path)
+        assert notebook.cells[0].cell_type == "markdown"
+        assert notebook.cells[0].source.startswith("# ")
+        parameters, *others = code_cells(notebook)
+        assert parameters.metadata.tags == ["parameters"]
+        assert not [cell for cell in others if "tags" in cell.metadata]
+        for line in parameters.source.splitlines():
+            assert "  # " in line, f"{line!r} has no comment"
+            assert isinstance(ast.parse(line).body[0], ast.Assign)
+
+    def test_cells_are_thin(self, path: Path) -> None:
+        for cell in code_cells(read(path)):
+            assert len(cell.source.splitlines()) <= MOST_LINES
+            tree = ast.walk(ast.parse(cell.source))
+            logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.While, ast.Try)
+            assert not [node for node in tree if isinstance(node, logic)], "logic belongs in labkit"
+
+    def test_prose_stands_before_what_is_shown(self, path: Path) -> None:
+        kinds = [cell.cell_type for cell in read(path).cells]
+        assert kinds.count("markdown") * 2 >= kinds.count("code")
+
+
+def test_generation_takes_the_parameters_that_the_runner_gives() -> None:
+    notebook = read(ROOT / "notebooks" / "generation.ipynb")
+    names = [node.targets[0].id for node in ast.parse(code_cells(notebook)[0].source).body]  # type: ignore[attr-defined]
+    assert names == ["campaign", "generation"]
+
+
+def nbdime_says(ours: NotebookNode, theirs: NotebookNode, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return nbdime's differences under the repository's own configuration."""
+    monkeypatch.chdir(ROOT)
+    config = build_config("nbdiff")
+    set_notebook_diff_ignores(config["Ignore"])
+    try:
+        return list(diff_notebooks(ours, theirs))
+    finally:
+        set_notebook_diff_ignores({})
+
+
+def test_nbdime_ignores_what_papermill_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ROOT / "notebooks" / "generation.ipynb"
+    ours, theirs = read(path), read(path)
+    theirs.metadata["papermill"] = {"duration": 3.1}
+    theirs.cells[2].metadata["papermill"] = {"start_time": "now"}
+    theirs.cells[2].metadata["execution"] = {"iopub.status.idle": "now"}
+    assert nbdime_says(ours, theirs, monkeypatch) == []
+    theirs.cells[2].source += "\nprint(1)"
+    assert nbdime_says(ours, theirs, monkeypatch) != []
+
+
+def test_nbdime_configuration_switches_off_counts_and_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for tool in ("nbdiff", "nbdiff-web"):
+        config = build_config(tool)
+        assert config["details"] is False
+        assert config["id"] is False
+
+
+@pytest.mark.slow
+def test_every_notebook_runs_from_a_fresh_kernel(tmp_path: Path, lab_home: Path) -> None:
+    """The tour makes a campaign where there is none; then generations are shown, and the tour opens it again."""
+    runs = tmp_path / "runs"
+    tour = ROOT / "notebooks" / "00_start_here.ipynb"
+    made = [run_notebook(tour, tmp_path / "first.ipynb", {"runs": str(runs)})]
+    for number in (0, 1):
+        parameters = {"campaign": str(runs / "tour"), "generation": number}
+        made.append(run_notebook(ROOT / "notebooks" / "generation.ipynb", tmp_path / f"{number}.ipynb", parameters))
+    shutil.rmtree(runs / "tour" / "bitstreams")
+    made.append(run_notebook(tour, tmp_path / "again.ipynb", {"runs": str(runs)}))
+    for path in made:
+        for cell in code_cells(read(path)):
+            for output in cell.outputs:
+                assert output.output_type != "error"
+                assert set(output.get("data", {})) <= SHOWN, cell.source
+    assert "no pictures are kept" in json.dumps(read(made[-1]))
