@@ -133,8 +133,7 @@ def evaluate(args: argparse.Namespace) -> int:
     keep = Keep(args.keep, y4m=True) if args.keep else None
     with progress_bar(args.candidate.name) as move:
         evaluation = measure(candidate, clips, args.qps, keep=keep, progress=move)
-    anchors = {} if evaluation.failure else _anchor_points(args.anchors, clips)
-    comparisons = _compared(evaluation, anchors)
+    comparisons = {} if evaluation.failure else _against_anchors(evaluation, args.anchors, clips)
     if args.json:
         _print_json(_evaluation_record(evaluation, comparisons))
     else:
@@ -148,24 +147,26 @@ def evaluate(args: argparse.Namespace) -> int:
     return CANDIDATE_FAILED if evaluation.failure else 0
 
 
-def _compared(evaluation: Any, anchors: Mapping[str, Any]) -> dict[str, Any]:
-    from labkit.adopt import versus
-
-    return {name: versus(evaluation, points, name) for name, points in anchors.items()}
-
-
-def _anchor_points(names: Sequence[str], clips: Sequence[Any]) -> dict[str, dict[str, Any]]:
+def _against_anchors(evaluation: Any, names: Sequence[str], clips: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the comparisons by anchor; what stands in the way of a number is its reason, not an error."""
     from labkit.anchors import AnchorShelf
+    from labkit.errors import AnchorError, RDError
     from labkit.metrics import Distortion
+    from labkit.rd import Comparison, RDCurve, compare
     from labkit.settings import cache_folder
     from labkit.terminal import progress_bar
 
     shelf = AnchorShelf(cache_folder() / "anchors", Distortion)
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    found: dict[str, list[Any]] = {name: [] for name in names}
     with progress_bar("anchors") as move:
         for index, (name, clip) in enumerate((name, clip) for name in names for clip in clips):
             move(index, len(names) * len(clips), f"{name} on {clip.name}")
-            found[name][clip.name] = shelf.curve(clip, name)
+            ours = RDCurve.of("the candidate", evaluation.on(clip.name))
+            try:
+                ours.check()  # first: a curve that compares with nothing needs no encoder to run
+                found[name].append(compare(RDCurve.of(name, shelf.curve(clip, name)), ours, clip.name))
+            except (RDError, AnchorError) as error:
+                found[name].append(Comparison(clip.name, None, str(error)))
     return found
 
 

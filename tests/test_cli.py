@@ -111,6 +111,19 @@ def test_no_bd_rate_comes_with_its_reason(call: Call, program: Callable[[str], P
     assert "does not rise" in result["bd_rate_reason"]["x265-medium"]["small"]
 
 
+def test_a_clip_too_small_for_an_encoder_is_measured_all_the_same(call: Call, tmp_path: Path) -> None:
+    clip = synthetic_clip("shapes", 64, 48, 3)
+    write_y4m(tmp_path / "tiny.y4m", [clip.frame(i) for i in range(3)], 64, 48, clip.fps)
+    code, out, _ = call(
+        "evaluate", INTRA_FILE, "--clips", tmp_path / "tiny.y4m", "--anchors", "x265-medium,x264-medium", "--json"
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert len(result["points"]) == 4
+    assert "64" in result["bd_rate_reason"]["x265-medium"]["tiny"]
+    assert result["bd_rate_pct"]["x264-medium"]["tiny"] is not None
+
+
 def test_a_lossless_point_is_strict_json(call: Call, video: Path) -> None:
     code, out, _ = call("evaluate", CODECS / "raw_copy.py", "--clips", video, "--anchors", "none", "--json")
     point = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["points"][0]
