@@ -22,7 +22,7 @@ def evolve(args: argparse.Namespace) -> int:
     """Run a campaign to its last generation; what is recorded already is not run again."""
     from rich.markup import escape
 
-    from labkit.campaign import Campaign
+    from labkit.campaign import Campaign, make_proposer
     from labkit.jail import ISOLATION_NOTE
     from labkit.settings import load_settings, make_settings
     from labkit.terminal import err, out
@@ -49,7 +49,8 @@ def evolve(args: argparse.Namespace) -> int:
     settings = make_settings(values, str(args.settings or "command line"))
     folder = _runs(args) / (args.name or _name_for(settings.clips))
     with Campaign.start(folder, settings) as campaign:
-        err.print(f"campaign {escape(str(folder))}, proposer: {escape(settings.proposer)}")
+        name = make_proposer(settings.proposer).name
+        err.print(f"campaign {escape(str(folder))}, proposer: {escape(name)}", soft_wrap=True)
         err.print(f"[yellow]{ISOLATION_NOTE}[/yellow]", soft_wrap=True)
         for number in range(settings.generations + 1):
             _one_generation(campaign, number)

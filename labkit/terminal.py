@@ -125,8 +125,8 @@ def shortened(text: str, limit: int) -> str:
 
 def points_table(points: Sequence[RDPoint], title: str) -> Table:
     """Return one line for each rate point."""
-    table = Table(title=title)
-    table.add_column("clip")
+    table = Table(title=title, title_justify="left", box=HORIZONTALS)
+    table.add_column("clip", overflow="fold")
     for name in ("QP", "bytes", "kbps", "PSNR dB", "PSNR-Y dB", "SSIM", "worst block dB", "encode s", "decode s"):
         table.add_column(name, justify="right")
     for p in points:
