@@ -89,16 +89,22 @@ class Campaign:
             _check_that_it_can_begin(settings, proposer)
             _make_folder(folder)
         campaign = cls(folder, settings, proposer)
-        known = campaign.ledger.settings()
-        if known is not None and (changed := settings.differences(make_settings(known, f"{folder}"))):
+        try:
+            campaign._remember_settings()
+        except BaseException:
             campaign.close()
+            raise
+        return campaign
+
+    def _remember_settings(self) -> None:
+        known, now = self.ledger.settings(), self.settings.model_dump(mode="json")
+        if known is not None and (changed := self.settings.differences(make_settings(known, str(self.folder)))):
             raise CampaignError(
-                f"{folder} holds a campaign with other settings ({'; '.join(changed)}); "
+                f"{self.folder} holds a campaign with other settings ({'; '.join(changed)}); "
                 "use those, or start another with --name"
             )
-        if known != settings.model_dump(mode="json"):
-            campaign.ledger.record_settings(settings.model_dump(mode="json"), versions_in_use())
-        return campaign
+        if known != now:
+            self.ledger.record_settings(now, versions_in_use())
 
     @classmethod
     def open(cls, folder: Path, proposer: Proposer | None = None) -> "Campaign":
@@ -174,7 +180,7 @@ class Campaign:
     @cached_property
     def clips(self) -> list[Clip]:
         """The clips of the campaign, checked against those that it began with."""
-        clips = find_clips(self.settings.clips, self.settings.frames)
+        clips = find_clips(self.settings.clips, self.settings.frames or None)
         self.ledger.record_clips(clips)
         return clips
 
@@ -203,32 +209,31 @@ class Campaign:
         return self.recorded(number)
 
     def _step(self, number: int) -> None:
+        """Do what a generation still lacks; whatever stands in the ledger already is not done again."""
         started, stop = time.monotonic(), threading.Event()
         progress = ProgressFile(self.folder, number)
-        if (champion := self.champion) is not None:
-            self._settle(champion)
+        champion = self.recorded(number).champion
         if number not in self.ledger.generations():
-            version_to_beat = champion.version if champion else None
-            self.ledger.begin_generation(number, version_to_beat, ISOLATION)
+            self.ledger.begin_generation(number, champion.version if champion else None, ISOLATION)
+        clips = self.clips  # read once, before threads ask for them
         with _workers(self.settings.parallel, stop) as pool:
-            missing = self._missing_anchors() if number == 0 else ()
+            missing = self._missing_anchors(clips) if number == 0 else ()
             anchors = [pool(self._measure_anchor, name, clip, progress) for name, clip in missing]
             self._propose(number)
             waiting = [entry for entry in self.ledger.entries(number) if entry.evaluation is None]
             measured = [pool(self._measure, entry, progress, stop) for entry in waiting]
             for job in (*measured, *anchors):
                 job()
-        self._judge(number, champion)
+        if any(entry.verdict is None for entry in self.ledger.entries(number)):
+            self._judge(number, champion)
+        self._settle(number)
         self._prune(number)
         self.ledger.end_generation(number, time.monotonic() - started)
 
-    def _missing_anchors(self) -> list[tuple[str, Clip]]:
+    def _missing_anchors(self, clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
         known = self.ledger.anchors()
         return [
-            (name, clip)
-            for clip in self.clips
-            for name in self.settings.anchors
-            if clip.name not in known.get(name, {})
+            (name, clip) for clip in clips for name in self.settings.anchors if clip.name not in known.get(name, {})
         ]
 
     def _measure_anchor(self, name: str, clip: Clip, progress: ProgressFile) -> None:
@@ -265,7 +270,7 @@ class Campaign:
     def brief(self, number: int, slot: int) -> Brief:
         """Return what a proposer may see before it writes a candidate."""
         entries = self.ledger.entries()
-        champion = _last_version(entries)
+        champion = _last_version([entry for entry in entries if entry.generation < number])
         return Brief(
             generation=number,
             slot=slot,
@@ -287,42 +292,40 @@ class Campaign:
         self.ledger.record_evaluation(entry.number, evaluation)
 
     def _judge(self, number: int, champion: Entry | None) -> None:
-        entries = [entry for entry in self.ledger.entries(number) if entry.verdict is None]
+        """Record the verdicts on all candidates of a generation, in one transaction: they depend on each other."""
         anchors = self.ledger.anchors()
+        beaten = champion.evaluation if champion else None
         verdicts: dict[int, Verdict] = {}
-        for entry in entries:
+        for entry in self.ledger.entries(number):
             assert entry.evaluation is not None
-            beaten = champion.evaluation if champion else None
-            verdicts[entry.number] = judge(entry.evaluation, beaten, self.settings.rule, anchors)
             if number == 0:
-                verdicts[entry.number] = _start_verdict(entry, self.folder)
+                verdicts[entry.number] = _start_verdict(entry.evaluation, self.folder)
+            else:
+                verdicts[entry.number] = judge(entry.evaluation, beaten, self.settings.rule, anchors)
         best = _only_best_adopted(verdicts)
-        for entry in entries:
-            verdict = verdicts[entry.number]
-            version_number = None
-            if verdict.adopted:
-                version_number = 0 if champion is None or champion.version is None else champion.version + 1
-            self.ledger.record_verdict(entry.number, verdict, version_number, self.settings.rule)
-            if not verdict.adopted:
-                self.lineage.keep_rejected(entry.number, entry.candidate, verdict.reasons)
-        if best is not None:
-            self._settle(self.entry(best))
+        version_number = 0 if champion is None or champion.version is None else champion.version + 1
+        self.ledger.record_verdicts(verdicts, {best: version_number} if best is not None else {}, self.settings.rule)
 
-    def _settle(self, adopted: Entry) -> None:
-        """Make sure that file, commit and tag of an adopted entry stand, also after a crash between them."""
-        assert adopted.version is not None
+    def _settle(self, number: int) -> None:
+        """Make sure that the files, commits and tags of a judged generation stand, also after a crash between them."""
+        for entry in self.ledger.entries(number):
+            assert entry.verdict is not None
+            if entry.version is None:
+                self.lineage.keep_rejected(entry.number, entry.candidate, entry.verdict.reasons)
+            else:
+                self.lineage.adopt(entry.version, entry.candidate, self._trailers(entry))
+
+    def _trailers(self, adopted: Entry) -> dict[str, str]:
         assert adopted.evaluation is not None
         assert adopted.verdict is not None
-        x265 = self.against(adopted.evaluation)
-        trailers = {
+        return {
             "Generation": str(adopted.generation),
             "Candidate": adopted.candidate.hash,
             "Proposer": adopted.candidate.proposer,
             "BD-rate-champion": _percent(adopted.verdict.bd_rate_pct),
-            f"BD-rate-{REFERENCE}": _percent(x265),
+            f"BD-rate-{REFERENCE}": _percent(self.against(adopted.evaluation)),
             "Isolation": adopted.evaluation.isolation,
         }
-        self.lineage.adopt(adopted.version, adopted.candidate, trailers)
 
     def _prune(self, number: int) -> None:
         """Keep the bitstreams of every version and of the latest generation; those of others can be made again."""
@@ -396,11 +399,10 @@ def _experiment(entry: Entry) -> Experiment:
     )  # fmt: skip
 
 
-def _start_verdict(entry: Entry, folder: Path) -> Verdict:
-    assert entry.evaluation is not None
-    if entry.evaluation.failure is not None:
+def _start_verdict(evaluation: Evaluation, folder: Path) -> Verdict:
+    if evaluation.failure is not None:
         raise CampaignError(
-            f"{folder}: the starting program failed: {entry.evaluation.failure}; "
+            f"{folder}: the starting program failed: {evaluation.failure}; "
             "mend it or choose another, and start a new campaign with --name"
         )
     return Verdict(Decision.ADOPTED, ("version 0: the program that the campaign starts from, measured, not judged",))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from labkit import __version__, commands
+from labkit.container import MAX_QP
 from labkit.errors import CandidateError, ClipError, LabkitError, NoCampaignError, SettingsError
 
 WRONG_CALL = (CandidateError, ClipError, NoCampaignError, SettingsError, ValueError)
@@ -49,10 +50,10 @@ def _say(text: str) -> None:
 
 
 def _qps(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of QPs like 22,27,32,37") from None
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and int(part) <= MAX_QP for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of QPs from 0 to {MAX_QP} like 22,27,32,37")
+    return tuple(map(int, parts))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -44,8 +44,6 @@ def evolve(args: argparse.Namespace) -> int:
     values |= {key: getattr(args, key) for key in given if getattr(args, key) is not None}
     if args.rule:
         values["rule"] = {"kind": args.rule}
-    if values.get("frames") == 0:
-        values["frames"] = None
     settings = make_settings(values, str(args.settings or "command line"))
     folder = _runs(args) / (args.name or _name_for(settings.clips))
     with Campaign.start(folder, settings) as campaign:

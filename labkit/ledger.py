@@ -280,14 +280,21 @@ class Ledger:
         new = [point for point in points if (point.clip, point.qp) not in known]
         self._add(*((_points, {"anchor": name, **dataclasses.asdict(point)}) for point in new))
 
-    def record_verdict(self, number: int, verdict: Verdict, version: int | None, rule: Rule) -> None:
-        """Add the verdict on an entry, and the version that it became."""
-        by_clip = [dataclasses.asdict(comparison) for comparison in verdict.by_clip]
-        self._add((_verdicts, {
-            "proposal": number, "decision": str(verdict.decision), "version": version,
-            "bd_rate_pct": verdict.bd_rate_pct, "by_clip": by_clip, "reasons": list(verdict.reasons),
-            "rule": dataclasses.asdict(rule),
-        }))  # fmt: skip
+    def record_verdicts(self, verdicts: Mapping[int, Verdict], versions: Mapping[int, int], rule: Rule) -> None:
+        """Add the verdicts on entries, all or none, and the versions that some became, both by the entry's number."""
+        rows = (
+            {
+                "proposal": number,
+                "decision": str(verdict.decision),
+                "version": versions.get(number),
+                "bd_rate_pct": verdict.bd_rate_pct,
+                "by_clip": [dataclasses.asdict(comparison) for comparison in verdict.by_clip],
+                "reasons": list(verdict.reasons),
+                "rule": dataclasses.asdict(rule),
+            }
+            for number, verdict in verdicts.items()
+        )
+        self._add(*((_verdicts, row) for row in rows))
 
     def record_alert(self, generation: int, kind: str, text: str) -> None:
         """Add something that a person should look at; said once, however often a generation is resumed."""

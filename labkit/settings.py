@@ -21,7 +21,7 @@ from labkit.rd import QPS
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: codecs/, notebooks/ and runs/ lie in it."""
 
-CHANGEABLE = ("generations", "workers", "remote")
+CHANGEABLE = ("generations", "candidates", "proposer", "workers", "remote")
 """What may differ when a campaign is resumed; all else decides what its numbers mean."""
 
 _RULES: dict[str, type[BdRateRule | ThresholdRule | ParetoRule]] = {
@@ -38,10 +38,10 @@ class Settings(BaseModel):
 
     Attributes:
         clips: what `labkit clips` understands: builtin, builtin:NAME, paths, folders, URLs, library names.
-        frames: the first so many of each clip; None for all.
+        frames: the first so many of each clip; 0 for all.
         qps: four or more, so that there is a curve.
         start: the program that is version 0; "" to begin with no champion.
-        proposer: who writes: "recombine" or "replay:FOLDER".
+        proposer: who writes: "recombine", "replay:FOLDER" or "manual:FILE.py".
         generations: in all, the start (generation 0) not counted.
         candidates: proposals in each generation.
         workers: candidates or anchors measured at once; 0 for one a core.
@@ -51,7 +51,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clips: tuple[str, ...] = ("builtin",)
-    frames: Annotated[_Whole, Field(ge=1)] | None = 17
+    frames: Annotated[_Whole, Field(ge=0)] = 17
     qps: tuple[Annotated[_Whole, Field(ge=0, le=MAX_QP)], ...] = QPS
     anchors: tuple[str, ...] = tuple(ANCHORS)
     start: str = "codecs/intra_dct.py"

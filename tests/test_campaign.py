@@ -186,7 +186,7 @@ def test_a_start_that_fails_stops_the_campaign_and_says_why(tmp_path: Path) -> N
     bad.write_text(RAISES)
     with (
         Campaign.start(tmp_path / "run", settings(start=str(bad)), Scripted()) as campaign,
-        pytest.raises(CampaignError, match="starting program failed: raised .*the decoder gave up"),
+        pytest.raises(CampaignError, match=r"starting program failed: raised .*the decoder gave up"),
     ):
         campaign.generation(0)
 
@@ -278,19 +278,32 @@ def test_a_second_process_is_refused_with_the_first_ones_pid(tmp_path: Path) -> 
         assert_all_end(workers)
 
 
-@pytest.mark.parametrize("tag_too", [False, True])
-def test_a_crash_between_verdict_and_git_is_mended(finished: Campaign, tmp_path: Path, tag_too: bool) -> None:
-    import shutil
+class Crashes(Campaign):
+    """Dies after the verdicts of a generation were recorded, before a file or tag of it stands."""
 
-    folder = tmp_path / "copy"
-    shutil.copytree(finished.folder, folder)
-    git = ["git", "-C", str(folder)]
-    subprocess.check_call([*git, "tag", "-d", "v1"], stdout=subprocess.DEVNULL)
-    if tag_too:
-        subprocess.check_call([*git, "reset", "--quiet", "--hard", "HEAD~1"])
-    with Campaign.start(folder, settings(generations=6), Scripted(INTRA.replace("Honest", "Plain"))) as campaign:
-        campaign.generation(6)
-    assert subprocess.check_output([*git, "show", "v1:versions/v1.py"], text=True) == DEAD_ZONE
+    def _settle(self, number: int) -> None:
+        if number == 1:
+            raise KeyboardInterrupt
+        super()._settle(number)
+
+
+def test_a_crash_between_verdicts_and_git_is_mended_by_the_next_process(tmp_path: Path) -> None:
+    folder, both = tmp_path / "run", Scripted(DEAD_ZONE, PACKED)
+    asked = settings(generations=1, candidates=2, anchors=[])
+    with Crashes.start(folder, asked, both) as campaign:
+        campaign.generation(0)
+        with pytest.raises(KeyboardInterrupt):
+            campaign.generation(1)
+        judged = campaign.ledger.entries(1)
+        assert sorted(entry.outcome for entry in judged) == ["adopted", "rejected"]
+        assert not (folder / "versions" / "v1.py").exists()
+    with Campaign.open(folder, Scripted()) as campaign:
+        turn = campaign.generation(1)
+        assert list(turn.entries) == judged  # nothing is proposed, measured or judged again
+        show = ["git", "-C", str(folder), "show", "v1:versions/v1.py"]
+        assert subprocess.check_output(show, text=True) == turn.adopted.candidate.source
+        loser = next(entry for entry in turn.entries if entry.version is None)
+        assert (folder / "rejected" / f"{loser.number:04d}.py").read_text() == loser.candidate.source
 
 
 def test_a_changed_clip_is_refused(finished: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:

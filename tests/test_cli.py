@@ -15,7 +15,7 @@ import av
 import numpy as np
 import psutil
 import pytest
-from programs import CODECS, DEAD_ZONE, IGNORES_QP, INTRA, RAISES, REFUSED, SLOW
+from programs import CODECS, DEAD_ZONE, IGNORES_QP, INTRA, RAISES, REFUSED, SLOW, changed
 
 from labkit.cli import main
 from labkit.clip import split_planes
@@ -26,6 +26,7 @@ from labkit.footage.y4m import write_y4m
 
 ROOT = Path(__file__).parents[1]
 INTRA_FILE = str(CODECS / "intra_dct.py")
+RETURN = "    return packer.compress"
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -140,10 +141,10 @@ def test_a_lossless_point_is_strict_json(call: Call, video: Path) -> None:
         ("x = 1\n", "check", "refused"),
         ("", "check", "refused"),
         (INTRA + INTRA.replace("video_frame", "video"), "check", "refused"),
-        (INTRA.replace("    return packer.compress", "    while True:\n        pass\n    return packer.compress"), "encode", "timed out"),
-        (INTRA.replace("    return packer.compress", "    hoard = [bytes(10**8) for _ in range(100)]\n    return packer.compress"), "encode", "out of memory"),
-        (INTRA.replace("    return tuple(planes)", "    return planes[0]"), "decode", "wrong type"),
-        (INTRA.replace("    return tuple(planes)", "    return tuple(p[:8] for p in planes)"), "decode", "wrong shape"),
+        (changed(RETURN, "    while True:\n        pass\n" + RETURN), "encode", "timed out"),
+        (changed(RETURN, "    hoard = [bytes(10**8) for _ in range(100)]\n" + RETURN), "encode", "out of memory"),
+        (changed("    return tuple(planes)", "    return planes[0]"), "decode", "wrong type"),
+        (changed("    return tuple(planes)", "    return tuple(p[:8] for p in planes)"), "decode", "wrong shape"),
     ],
 )  # fmt: skip
 def test_a_candidate_that_fails_leaves_with_3_and_says_where(
@@ -177,6 +178,7 @@ def test_a_gigabyte_of_output_does_not_drown_the_result(
         (["evaluate", "nowhere.py"], "nowhere.py"),
         (["evaluate", INTRA_FILE, "--clips", "nowhere.mp4"], "nowhere.mp4"),
         (["evaluate", INTRA_FILE, "--qps", "22,x"], "not a list of QPs"),
+        (["evaluate", INTRA_FILE, "--qps", "22,64"], "not a list of QPs"),
         (["evaluate", INTRA_FILE, "--frames", "0"], "not a whole number from 1"),
         (["evaluate", INTRA_FILE, "--anchors", "x266"], "unknown anchor 'x266'"),
         (["evolve", "--clips", "builtin:shape"], "shapes"),
@@ -303,8 +305,8 @@ def script_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_evolve_ends_with_table_report_and_notebooks(script_folder: Path, video: Path, tmp_path: Path) -> None:
-    command = lab_command("evolve", "--clips", video, "--runs", tmp_path, "--anchors", "x265-medium", "--generations", 2,
-                          "--candidates", 1, "--proposer", f"replay:{script_folder}")  # fmt: skip
+    command = lab_command("evolve", "--clips", video, "--runs", tmp_path, "--anchors", "x265-medium",
+                          "--generations", 2, "--candidates", 1, "--proposer", f"replay:{script_folder}")  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "champion: v" in done.stdout or "champion: none" in done.stdout
     for path in ("report.html", "notebooks/generation-000.ipynb", "notebooks/generation-002.ipynb"):
@@ -313,7 +315,7 @@ def test_evolve_ends_with_table_report_and_notebooks(script_folder: Path, video:
     started = time.monotonic()
     again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 60  # nothing is run twice
-    assert [entry["verdict"] for entry in json.loads(again.stdout)["entries"]][0] == "adopted"
+    assert json.loads(again.stdout)["entries"][0]["verdict"] == "adopted"
     assert not [path for path in (tmp_path / "small" / "notebooks").iterdir() if path.name.startswith(".")]
 
 

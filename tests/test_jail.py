@@ -20,8 +20,8 @@ def compress_video_frame(frame, frame_index, config):
 
 def decompress_video_frame(data, frame_index, config):
     w, h = config["width"], config["height"]
-    a = np.frombuffer(data, np.uint8)
-    return a[:w * h].reshape(h, w), a[w * h:w * h * 5 // 4].reshape(h // 2, w // 2), a[w * h * 5 // 4:].reshape(h // 2, w // 2)
+    y, u, v = np.split(np.frombuffer(data, np.uint8), [w * h, w * h * 5 // 4])
+    return y.reshape(h, w), u.reshape(h // 2, w // 2), v.reshape(h // 2, w // 2)
 """
 
 CLIP_RAW = """

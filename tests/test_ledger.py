@@ -55,7 +55,7 @@ def filled(ledger: Ledger) -> None:
     number = proposed(ledger)
     ledger.record_evaluation(number, MEASURED)
     ledger.record_anchor("x265-medium", [POINT])
-    ledger.record_verdict(number, VERDICT, None, BdRateRule())
+    ledger.record_verdicts({number: VERDICT}, {}, BdRateRule())
     ledger.record_alert(1, "odd", "a person should look")
     ledger.end_generation(1, 12.5)
 
@@ -79,7 +79,7 @@ def test_what_is_recorded_comes_back(tmp_path: Path, evaluation: Evaluation, ver
         number = proposed(ledger)
         ledger.record_evaluation(number, evaluation)
         version = 3 if verdict.adopted else None
-        ledger.record_verdict(number, verdict, version, ParetoRule())
+        ledger.record_verdicts({number: verdict}, {number: version}, ParetoRule())
     with closing(Ledger.at(tmp_path)) as again:
         (entry,) = again.entries()
     assert (entry.number, entry.generation, entry.slot, entry.version) == (0, 1, 0, version)
@@ -107,7 +107,7 @@ def test_an_entry_says_where_it_stands(ledger: Ledger) -> None:
         if evaluation:
             ledger.record_evaluation(number, evaluation)
         if decision:
-            ledger.record_verdict(number, Verdict(decision, ("why",)), None, ThresholdRule())
+            ledger.record_verdicts({number: Verdict(decision, ("why",))}, {}, ThresholdRule())
         outcomes.append(ledger.entries()[number].outcome)
     assert outcomes == ["proposed", "measured", "failed", "rejected", "adopted"]
     assert ledger.entries(1) == ledger.entries()
@@ -228,11 +228,11 @@ def test_the_database_refuses_every_change(ledger: Ledger, tmp_path: Path, table
 def test_a_version_cannot_be_replaced(ledger: Ledger, tmp_path: Path) -> None:
     for slot in (0, 1):
         proposed(ledger, slot)
-    ledger.record_verdict(0, Verdict(Decision.ADOPTED, ("won",)), 1, BdRateRule())
+    ledger.record_verdicts({0: Verdict(Decision.ADOPTED, ("won",))}, {0: 1}, BdRateRule())
     with pytest.raises(LedgerError, match="only grows"):
-        ledger.record_verdict(1, Verdict(Decision.ADOPTED, ("won too",)), 1, BdRateRule())
+        ledger.record_verdicts({1: Verdict(Decision.ADOPTED, ("won too",))}, {1: 1}, BdRateRule())
     with pytest.raises(LedgerError, match="only grows"):
-        ledger.record_verdict(0, VERDICT, None, BdRateRule())
+        ledger.record_verdicts({0: VERDICT}, {}, BdRateRule())
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as raw, pytest.raises(sqlite3.IntegrityError):
         raw.execute("REPLACE INTO verdicts SELECT 1, decision, version, 0, by_clip, reasons, rule, at FROM verdicts")
     assert [entry.version for entry in ledger.entries()] == [1, None]

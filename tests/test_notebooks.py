@@ -16,7 +16,7 @@ from labkit.notebook import run_notebook
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MOST_LINES = 15
+MOST_LINES, MOST_COLUMNS = 15, 100
 SHOWN = {"text/plain", "text/html", "image/png"}
 """What a notebook opened untrusted still shows."""
 
@@ -61,6 +61,7 @@ class TestHabits:
     def test_cells_are_thin(self, path: Path) -> None:
         for cell in code_cells(read(path)):
             assert len(cell.source.splitlines()) <= MOST_LINES
+            assert max(map(len, cell.source.splitlines())) <= MOST_COLUMNS, "a longer line is cut off on the page"
             tree = ast.walk(ast.parse(cell.source))
             logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.While, ast.Try)
             assert not [node for node in tree if isinstance(node, logic)], "logic belongs in labkit"

@@ -118,7 +118,7 @@ def test_workers_follow_the_machine_unless_told() -> None:
         ("limits = 3", "demo.toml: limits = 3: needs a section of its own with keys in it"),
         ('frames = "17"', "demo.toml: frames = '17': needs a whole number"),
         ("frames = true", "demo.toml: frames = True: needs a whole number"),
-        ("frames = 0", "demo.toml: frames = 0: must be at least 1"),
+        ("frames = -1", "demo.toml: frames = -1: must be at least 0"),
         ("generations = -1", "demo.toml: generations = -1: must be at least 0"),
         ("generations = 1.0", "demo.toml: generations = 1.0: needs a whole number"),
         ("generations = 100001", "demo.toml: generations = 100001: must be at most 100000"),
@@ -165,8 +165,8 @@ def test_workers_follow_the_machine_unless_told() -> None:
         ("[limits]\nmemory_mib = 0", "demo.toml, [limits]: memory_mib = 0: must be above 0"),
         ("[limits]\nmemory_mib = 1.5", "demo.toml, [limits]: memory_mib = 1.5: needs a whole number"),
         (
-            "frames = 0\nseed = true",
-            "demo.toml: frames = 0: must be at least 1; demo.toml: seed = True: needs a whole number",
+            "frames = -1\nseed = true",
+            "demo.toml: frames = -1: must be at least 0; demo.toml: seed = True: needs a whole number",
         ),
     ],
 )
@@ -221,14 +221,20 @@ def test_a_difference_names_both_sides() -> None:
 
 
 def test_what_may_change_is_no_difference() -> None:
-    other: dict[str, Any] = {"generations": 50, "workers": 3, "remote": "/somewhere.git"}
+    other: dict[str, Any] = {
+        "generations": 50,
+        "candidates": 7,
+        "proposer": "manual:mine.py",
+        "workers": 3,
+        "remote": "/somewhere.git",
+    }
     assert set(other) == set(CHANGEABLE)
     assert Settings(**other).differences(Settings()) == []
 
 
 @pytest.mark.parametrize("change", [
-    {"clips": ["x.mp4"]}, {"frames": None}, {"qps": [17, 22, 27, 32]}, {"anchors": ["vp9"]}, {"start": ""}, {"seed": 1},
-    {"proposer": "replay:x"}, {"candidates": 3}, {"rule": {"kind": "pareto"}},
+    {"clips": ["x.mp4"]}, {"frames": 0}, {"qps": [17, 22, 27, 32]}, {"anchors": ["vp9"]}, {"start": ""}, {"seed": 1},
+    {"rule": {"kind": "pareto"}},
     {"rule": {"kind": "bd_rate", "min_gain_pct": 9}},
 ])  # fmt: skip
 def test_what_decides_the_numbers_is_a_difference(change: dict[str, Any]) -> None:

@@ -285,7 +285,7 @@ def _record(campaign, entry, number, candidate, clips, random) -> None:
         np.savez_compressed(keep.path(clip.name, keep.picture_qp, ".npz"), y=noisy, u=u, v=v, index=1)
     campaign.ledger.record_evaluation(entry, Evaluation(candidate.hash, "none", tuple(points)))
     verdict = Verdict(Decision.ADOPTED, ("made for a test",), -10.0)
-    campaign.ledger.record_verdict(entry, verdict, number, campaign.settings.rule)
+    campaign.ledger.record_verdicts({entry: verdict}, {entry: number}, campaign.settings.rule)
 
 
 def point(clip: str, qp: int, rate_kbps: float, psnr_db: float, clip_hash: str = "c", candidate: str = "x") -> RDPoint:
@@ -299,7 +299,7 @@ def point(clip: str, qp: int, rate_kbps: float, psnr_db: float, clip_hash: str =
 
 
 def test_the_command_names_what_differs_from_the_defaults() -> None:
-    values = {"clips": ("a b.mp4", "builtin"), "frames": None, "qps": (20, 25, 30, 35), "anchors": (), "seed": 7}
+    values = {"clips": ("a b.mp4", "builtin"), "frames": 0, "qps": (20, 25, 30, 35), "anchors": (), "seed": 7}
     words = shlex.split(command(make_settings(values, "test"), Path("/elsewhere/runs/mine")))
     assert words == shlex.split(
         "./lab evolve --name mine --runs /elsewhere/runs --clips 'a b.mp4' builtin --frames 0 --qps 20,25,30,35 "

@@ -28,7 +28,7 @@ def _words(key: str, value: Any) -> list[str]:
         return list(value)
     if isinstance(value, tuple):
         return [",".join(map(str, value)) or "none"]
-    return ["0" if value is None else str(value)]
+    return [str(value)]
 
 
 def settings_file(settings: Settings) -> str:

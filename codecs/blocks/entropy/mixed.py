@@ -137,92 +137,113 @@ def scale_down(value):
     return 8 if value < 50 else 9
 
 
-@numba.njit(f"void({CODER}, int32[:, ::1], int64, int64, int64[::1], int64, int64, int64, int64[::1])")
-def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, size, kind, around, result):
-    """Write or read the levels of one block; kind and around (what its neighbours hold) are contexts.
+@numba.njit("void(int32[:, ::1], int64, int64, int64, int64, int64, int64[::1])")
+def look_around(levels, y, x, v, u, size, seen):
+    """Note what is known beside the level at (v, u) of a block: left, above, corner, all of them, other blocks'."""
+    left = abs(levels[y + v, x + u - 1]) if u else 0
+    above = abs(levels[y + v - 1, x + u]) if v else 0
+    corner = abs(levels[y + v - 1, x + u - 1]) if u and v else 0
+    farther = abs(levels[y + v, x + u - 2]) if u > 1 else 0
+    if v > 1:
+        farther += abs(levels[y + v - 2, x + u])
+    other = abs(levels[y + v, x + u - size]) if x >= size else 0
+    if y >= size:
+        other += abs(levels[y + v - size, x + u])
+    seen[0], seen[1], seen[2] = left, above, corner
+    seen[3], seen[4] = scale_down(2 * left + 2 * above + corner + farther), scale_down(other)
+    seen[5] = min(u + v, 15)
 
-    result: number of levels that are not zero, place after the last one.
+
+@numba.njit("void(int64, int64, int64, int64, int64, int64[::1], int64[::1])")
+def end_contexts(kind, around, place, filled, before, seen, contexts):
+    """Set the contexts of the decision whether any level follows in the block."""
+    local, wide, diagonal = seen[3], seen[4], seen[5]
+    contexts[0] = kind * 256 + place
+    contexts[1] = 4096 + (kind * 16 + min(filled, 15)) * 16 + diagonal
+    contexts[2] = 8192 + (kind * 10 + around) * 64 + min(place, 63)
+    contexts[3] = 16384 + ((kind * 10 + local) * 4 + min(before, 3)) * 16 + diagonal
+    contexts[4] = 4096 + ((kind * 10 + around) * 16 + min(filled, 15)) * 4 + min(before, 3)
+    contexts[5] = 32768 + (kind * 10 + wide) * 16 + diagonal
+
+
+@numba.njit("void(int64, int64, int64, int64, int64[::1], int64[::1])")
+def level_contexts(kind, around, place, filled, seen, contexts):
+    """Set the contexts of the decision whether a level is zero."""
+    local, wide, diagonal = seen[3], seen[4], seen[5]
+    near = (min(seen[0], 3) * 4 + min(seen[1], 3)) * 4 + min(seen[2], 3)
+    contexts[0] = 12288 + kind * 256 + place
+    contexts[1] = 20480 + (kind * 10 + local) * 16 + diagonal
+    contexts[2] = 24576 + (kind * 64 + near) * 4 + min(diagonal, 3)
+    contexts[3] = 28672 + (kind * 10 + wide) * 16 + diagonal
+    contexts[4] = 20480 + (kind * 16 + min(filled, 15)) * 64 + min(place, 63)
+    contexts[5] = 36864 + ((kind * 10 + around) * 10 + local) * 4 + min(diagonal, 3)
+
+
+@numba.njit("void(int64, int64, int64, int64, int64[::1], int64[::1])")
+def size_contexts(kind, around, step, filled, seen, contexts):
+    """Set the contexts of the decision whether a level is larger still."""
+    local, wide, diagonal = seen[3], seen[4], seen[5]
+    base, row = 49152, kind * 8 + step
+    contexts[0] = base + row * 16 + diagonal
+    contexts[1] = base + (row * 10 + local) * 4 + min(diagonal, 3)
+    contexts[2] = base + (row * 10 + wide) * 4 + min(diagonal, 3)
+    contexts[3] = base + (row * 8 + min(seen[0], 7)) * 8 + min(seen[1], 7)
+    contexts[4] = base + (row * 10 + around) * 10 + local
+    contexts[5] = base + row * 16 + min(filled, 15)
+
+
+@numba.njit(f"int64({CODER}, int64, int64, int64, int64[::1], int64[::1], int64)")
+def code_level(state, stream, estimates, counts, weights, kind, around, filled, seen, contexts, value):
+    """Write or read a level that is not zero."""
+    magnitude = 1
+    while magnitude < 40:
+        step = min(magnitude - 1, 7)
+        size_contexts(kind, around, step, filled, seen, contexts)
+        chosen = 216 + kind * 4 + min(step, 3)
+        if not code_bit(state, stream, estimates, counts, weights, contexts, chosen, abs(value) > magnitude):
+            break
+        magnitude += 1
+    if magnitude == 40:
+        for i in range(14):
+            magnitude += code_raw(state, stream, 32768, ((abs(value) - 40) >> i) & 1) << i
+    return -magnitude if code_raw(state, stream, 32768, value < 0) else magnitude
+
+
+@numba.njit("int64(int32[:, ::1], int64, int64, int64[::1], int64, int64)")
+def any_left(levels, y, x, scan, size, place):
+    """Return 1 if a level from `place` on is not zero."""
+    for later in range(place, size * size):
+        if levels[y + scan[later] // size, x + scan[later] % size]:
+            return 1
+    return 0
+
+
+@numba.njit(f"int64({CODER}, int32[:, ::1], int64, int64, int64[::1], int64, int64, int64)")
+def code_block(state, stream, estimates, counts, weights, levels, y, x, scan, size, kind, around):
+    """Write or read the levels of one block; return how many are not zero.
+
+    kind, around: what block it is and how much its neighbours hold; contexts.
     """
-    contexts = np.zeros(INPUTS, np.int64)
-    near_left, near_above = x >= size, y >= size
-    place, filled, before = 0, 0, 0
-    ask_end = True
-    result[0] = result[1] = 0
-    while place < size * size:
+    contexts, seen = np.zeros(INPUTS, np.int64), np.zeros(6, np.int64)
+    filled, before, ask_end = 0, 0, True
+    for place in range(size * size):
         v, u = scan[place] // size, scan[place] % size
-        a = abs(levels[y + v, x + u - 1]) if u else 0
-        b = abs(levels[y + v - 1, x + u]) if v else 0
-        c = abs(levels[y + v - 1, x + u - 1]) if u and v else 0
-        d = abs(levels[y + v, x + u - 2]) if u > 1 else 0
-        e = abs(levels[y + v - 2, x + u]) if v > 1 else 0
-        f = 0
-        if near_left:
-            f += abs(levels[y + v, x + u - size])
-        if near_above:
-            f += abs(levels[y + v - size, x + u])
-        local = scale_down(2 * a + 2 * b + c + d + e)
-        wide = scale_down(f)
-        diagonal = min(u + v, 15)
+        look_around(levels, y, x, v, u, size, seen)
         if ask_end:
-            more = 0
-            if not state[3]:
-                for later in range(place, size * size):
-                    if levels[y + scan[later] // size, x + scan[later] % size]:
-                        more = 1
-                        break
-            contexts[0] = kind * 256 + place
-            contexts[1] = 4096 + ((kind * 16 + min(filled, 15)) * 16 + diagonal)
-            contexts[2] = 8192 + ((kind * 10 + around) * 64 + min(place, 63))
-            contexts[3] = 16384 + ((kind * 10 + local) * 4 + min(before, 3)) * 16 + diagonal
-            contexts[4] = 4096 + ((kind * 10 + around) * 16 + min(filled, 15)) * 4 + min(before, 3)
-            contexts[5] = 32768 + (kind * 10 + wide) * 16 + diagonal
-            more = code_bit(state, stream, estimates, counts, weights, contexts, 144 + kind * 8 + min(place, 7), more)
-            if not more:
+            more = 0 if state[3] else any_left(levels, y, x, scan, size, place)
+            end_contexts(kind, around, place, filled, before, seen, contexts)
+            chosen = 144 + kind * 8 + min(place, 7)
+            if not code_bit(state, stream, estimates, counts, weights, contexts, chosen, more):
                 break
-            ask_end = False
         value = levels[y + v, x + u]
-        contexts[0] = kind * 256 + place + 12288
-        contexts[1] = 20480 + (kind * 10 + local) * 16 + diagonal
-        contexts[2] = 24576 + (((kind * 4 + min(a, 3)) * 4 + min(b, 3)) * 4 + min(c, 3)) * 4 + min(diagonal, 3)
-        contexts[3] = 28672 + (kind * 10 + wide) * 16 + diagonal
-        contexts[4] = 20480 + (kind * 16 + min(filled, 15)) * 64 + min(place, 63)
-        contexts[5] = 36864 + ((kind * 10 + around) * 10 + local) * 4 + min(diagonal, 3)
-        significant = code_bit(state, stream, estimates, counts, weights, contexts, kind * 16 + local, value != 0)
-        if significant:
-            magnitude = 1
-            while magnitude < 40:
-                step = min(magnitude - 1, 7)
-                contexts[0] = 1024 * 48 + ((kind * 8 + step) * 16 + diagonal)
-                contexts[1] = 1024 * 48 + ((kind * 8 + step) * 10 + local) * 4 + min(diagonal, 3)
-                contexts[2] = 1024 * 48 + ((kind * 8 + step) * 10 + wide) * 4 + min(diagonal, 3)
-                contexts[3] = 1024 * 48 + ((kind * 8 + step) * 8 + min(a, 7)) * 8 + min(b, 7)
-                contexts[4] = 1024 * 48 + ((kind * 8 + step) * 10 + around) * 10 + local
-                contexts[5] = 1024 * 48 + (kind * 8 + step) * 16 + min(filled, 15)
-                more = code_bit(
-                    state,
-                    stream,
-                    estimates,
-                    counts,
-                    weights,
-                    contexts,
-                    216 + kind * 4 + min(step, 3),
-                    abs(value) > magnitude,
-                )
-                if not more:
-                    break
-                magnitude += 1
-            if magnitude == 40:
-                for i in range(14):
-                    magnitude += code_raw(state, stream, 32768, ((abs(value) - 40) >> i) & 1) << i
-            negative = code_raw(state, stream, 32768, value < 0)
-            levels[y + v, x + u] = -magnitude if negative else magnitude
-            filled += 1
-            before = magnitude
-            ask_end = True
-            result[0], result[1] = filled, place + 1
-        else:
-            before = 0
-        place += 1
+        level_contexts(kind, around, place, filled, seen, contexts)
+        ask_end = code_bit(state, stream, estimates, counts, weights, contexts, kind * 16 + seen[3], value != 0) == 1
+        before = 0
+        if ask_end:
+            value = code_level(state, stream, estimates, counts, weights, kind, around, filled, seen, contexts, value)
+            levels[y + v, x + u] = value
+            filled, before = filled + 1, abs(value)
+    return filled
 
 
 @numba.njit(f"void({CODER}, int32[:, ::1], int8[:, ::1], int8[:, ::1], int32[:, ::1], int64, int64[::1], int64[::1])")
@@ -231,33 +252,27 @@ def code_plane(state, stream, estimates, counts, weights, levels, direction, siz
     unit = 16 if plane == 0 else 8
     cells = unit // 8
     filled = np.zeros((direction.shape[0] * cells + 1, direction.shape[1] * cells + 1), np.int64)
-    result = np.zeros(2, np.int64)
     for row in range(direction.shape[0]):
         for column in range(direction.shape[1]):
             if plane == 0 and sizes[row, column] == 2:
                 continue
             large = plane == 0 and sizes[row, column] == 1
-            kind = (0 if plane == 0 else 1) + (2 if large else 0)
-            kind = (
-                min(kind, 2) * 3 + min(direction[row, column], 2)
-                if direction[row, column] != 2
-                else min(kind, 2) * 3 + 1
-            )
+            predicted_from = (direction[row, column] + 1) // 2  # 0: intra, 1: one reference, 2: both
+            kind = (2 if large else 1 if plane else 0) * 3 + predicted_from
             for part in range(1 if large or plane else 4):
                 y, x = row * unit + part // 2 * 8, column * unit + part % 2 * 8
                 near = filled[y // 8, x // 8 + 1] + filled[y // 8 + 1, x // 8]
                 if plane:
                     near = near * 2 + min(beside[row, column], 6)
-                around = scale_down(near)
+                size, scan = (16, scan16) if large else (8, scan8)
+                found = code_block(
+                    state, stream, estimates, counts, weights, levels, y, x, scan, size, kind, scale_down(near)
+                )
                 if large:
-                    code_block(
-                        state, stream, estimates, counts, weights, levels, y, x, scan16, 16, kind, around, result
-                    )
-                    filled[y // 8 + 1 : y // 8 + 3, x // 8 + 1 : x // 8 + 3] = (result[0] + 1) // 2
+                    filled[y // 8 + 1 : y // 8 + 3, x // 8 + 1 : x // 8 + 3] = (found + 1) // 2
                 else:
-                    code_block(state, stream, estimates, counts, weights, levels, y, x, scan8, 8, kind, around, result)
-                    filled[y // 8 + 1, x // 8 + 1] = result[0]
-                beside[row, column] += result[0]
+                    filled[y // 8 + 1, x // 8 + 1] = found
+                beside[row, column] += found
 
 
 class Coder:
