@@ -1,7 +1,7 @@
 """The judge: the same evaluations and rule give the same verdict and the same reasons. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
 from statistics import fmean
@@ -126,6 +126,37 @@ def versus(evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], l
         else:
             comparisons.append(compare(RDCurve.of(label, theirs), RDCurve.of("the challenger", ours), clip))
     return tuple(comparisons)
+
+
+def only_best(verdicts: Mapping[int, Verdict]) -> tuple[dict[int, Verdict], int | None]:
+    """Let only the best of several would-be adoptions stand; the others are rejected and told so.
+
+    Args:
+        verdicts: of the candidates of one generation, by number.
+
+    Returns:
+        The verdicts after that, and the number of the adopted candidate, None if there is none.
+    """
+    adopted = [number for number, verdict in verdicts.items() if verdict.adopted]
+    if not adopted:
+        return dict(verdicts), None
+
+    def rate(number: int) -> float:
+        value = verdicts[number].bd_rate_pct
+        return float("inf") if value is None else value
+
+    best = min(adopted, key=rate)
+    final = dict(verdicts)
+    for number in adopted:
+        if number != best:
+            why = f"candidate {best} of the same generation was better: {_percent(verdicts[best].bd_rate_pct)}"
+            reason = f"{why} against {_percent(verdicts[number].bd_rate_pct)}"
+            final[number] = replace(verdicts[number], decision=Decision.REJECTED, reasons=(reason,))
+    return final, best
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.2f} %"
 
 
 def mean_bd_rate(by_clip: Sequence[Comparison]) -> float | None:

@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, versus
+from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, only_best, versus
 from labkit.anchors import AnchorShelf
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
-from labkit.errors import AnchorError, CampaignError, NoCampaignError, ProposerError, SettingsError
+from labkit.errors import AnchorError, CampaignError, NoCampaignError, ProposerError
 from labkit.evaluate import Keep, evaluate
 from labkit.footage.library import find_clips
 from labkit.jail import ISOLATION
@@ -29,11 +29,9 @@ from labkit.lineage import Lineage
 from labkit.lock import stepping
 from labkit.metrics import Distortion
 from labkit.progress import ProgressFile
-from labkit.propose.manual import ManualProposer
+from labkit.propose.choice import make_proposer
 from labkit.propose.proposer import Brief, Experiment, Proposal, Proposer
-from labkit.propose.recombine import RecombineProposer
-from labkit.propose.replay import ReplayProposer
-from labkit.settings import CHANGEABLE, ROOT, Settings, cache_folder, make_settings
+from labkit.settings import ROOT, Settings, cache_folder, make_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,7 +300,7 @@ class Campaign:
                 verdicts[entry.number] = _start_verdict(entry.evaluation, self.folder)
             else:
                 verdicts[entry.number] = judge(entry.evaluation, beaten, self.settings.rule, anchors)
-        best = _only_best_adopted(verdicts)
+        verdicts, best = only_best(verdicts)
         version_number = 0 if champion is None or champion.version is None else champion.version + 1
         self.ledger.record_verdicts(verdicts, {best: version_number} if best is not None else {}, self.settings.rule)
 
@@ -333,22 +331,6 @@ class Campaign:
         for folder in (self.folder / "bitstreams").glob("*"):
             if folder.name not in wanted:
                 shutil.rmtree(folder)
-
-
-def make_proposer(name: str) -> Proposer:
-    """Return the proposer that settings name.
-
-    Raises:
-        SettingsError: nobody is called so.
-    """
-    kind, _, rest = name.partition(":")
-    if kind == "recombine" and not rest:
-        return RecombineProposer()
-    if kind == "replay" and rest:
-        return ReplayProposer(Path(rest))
-    if kind == "manual" and rest:
-        return ManualProposer(Path(rest))
-    raise SettingsError(f"unknown proposer {name!r}; known are recombine, replay:FOLDER, manual:FILE.py")
 
 
 def _check_that_it_can_begin(settings: Settings, proposer: Proposer | None) -> None:
@@ -408,25 +390,6 @@ def _start_verdict(evaluation: Evaluation, folder: Path) -> Verdict:
     return Verdict(Decision.ADOPTED, ("version 0: the program that the campaign starts from, measured, not judged",))
 
 
-def _only_best_adopted(verdicts: dict[int, Verdict]) -> int | None:
-    """Reject all would-be adoptions but the best, in place; return its number."""
-    rated = {number: verdict for number, verdict in verdicts.items() if verdict.adopted}
-    if not rated:
-        return None
-
-    def rate(number: int) -> float:
-        value = rated[number].bd_rate_pct
-        return float("inf") if value is None else value
-
-    best = min(rated, key=rate)
-    for number, verdict in rated.items():
-        if number != best:
-            why = f"candidate {best} of the same generation was better: {_percent(rated[best].bd_rate_pct)}"
-            reasons = (f"{why} against {_percent(verdict.bd_rate_pct)}",)
-            verdicts[number] = replace(verdict, decision=Decision.REJECTED, reasons=reasons)
-    return best
-
-
 def _percent(value: float | None) -> str:
     return "none" if value is None else f"{value:+.2f} %"
 
@@ -451,6 +414,3 @@ def _row(campaign: Campaign, entry: Entry) -> dict[str, object]:
         "candidate": entry.candidate.hash,
         "isolation": evaluation.isolation if evaluation else None,
     }
-
-
-__all__ = ["CHANGEABLE", "Campaign", "Generation", "make_proposer", "versions_in_use"]

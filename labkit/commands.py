@@ -22,8 +22,9 @@ def evolve(args: argparse.Namespace) -> int:
     """Run a campaign to its last generation; what is recorded already is not run again."""
     from rich.markup import escape
 
-    from labkit.campaign import Campaign, make_proposer
+    from labkit.campaign import Campaign
     from labkit.jail import ISOLATION_NOTE
+    from labkit.propose.choice import make_proposer
     from labkit.settings import load_settings, make_settings
     from labkit.terminal import err, out
 
