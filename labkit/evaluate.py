@@ -5,6 +5,7 @@ there is no code path by which another codec's number could stand in its row.
 """
 
 import dataclasses
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +45,9 @@ class Keep:
     picture_qp: int | None = None
 
     def path(self, clip: str, qp: int, suffix: str) -> Path:
-        """Return the file for one rate point."""
-        return self.folder / f"{clip}-qp{qp:02d}{suffix}"
+        """Return the file for one rate point; a clip may be called anything."""
+        name = re.sub(r"[^\w.+-]", "_", clip)
+        return self.folder / f"{name}-qp{qp:02d}{suffix}"
 
 
 def evaluate(

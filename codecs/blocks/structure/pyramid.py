@@ -5,7 +5,7 @@ ABOUT = {
     "hypothesis": "code pictures in a pyramid: one half-way between two coded ones is predicted from both "
     "sides, needs few bits, and may be coarser since nothing or little refers to it",
     "choices": {
-        "SPAN": [8, 16],
+        "SPAN": [4, 8, 16],
         "KEY_QP_OFFSET": [-4, -3, -2],
         "LEVEL_QP_OFFSETS": [(0, 2, 3, 4, 6), (0, 2, 4, 5, 6), (0, 1, 3, 4, 5)],
     },
