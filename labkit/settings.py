@@ -51,13 +51,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clips: tuple[str, ...] = ("builtin",)
-    frames: Annotated[_Whole, Field(ge=0)] = 17
+    frames: Annotated[_Whole, Field(ge=0)] = 9
     qps: tuple[Annotated[_Whole, Field(ge=0, le=MAX_QP)], ...] = QPS
     anchors: tuple[str, ...] = tuple(ANCHORS)
     start: str = "codecs/intra_dct.py"
     proposer: str = "recombine"
     seed: _Whole = 0
-    generations: Annotated[_Whole, Field(ge=0, le=100_000)] = 6
+    generations: Annotated[_Whole, Field(ge=0, le=100_000)] = 5
     candidates: Annotated[_Whole, Field(ge=1, le=64)] = 2
     rule: Annotated[Rule, Field(discriminator="kind")] = BdRateRule()
     limits: Limits = Limits()

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from labkit.propose.recombine import SLOTS, START, Recipe, Shelf
+from labkit.propose.shelf import SLOTS, START, Recipe, Shelf
 
 CODECS = Path(__file__).resolve().parents[1] / "codecs"
 SHELF = Shelf(CODECS / "blocks")

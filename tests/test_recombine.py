@@ -11,7 +11,8 @@ from labkit.candidate import Candidate
 from labkit.errors import ProposerError
 from labkit.policy import check
 from labkit.propose.proposer import Brief, Experiment
-from labkit.propose.recombine import CHANGE, SLOTS, START, Recipe, RecombineProposer, Shelf, read_recipe
+from labkit.propose.recombine import CHANGE, RecombineProposer
+from labkit.propose.shelf import SLOTS, START, Recipe, Shelf, read_recipe
 
 CODECS = Path(__file__).resolve().parents[1] / "codecs"
 START_PROGRAM = Candidate((CODECS / "intra_dct.py").read_text())
@@ -182,3 +183,9 @@ def test_a_measured_failure_counts_for_more_than_a_promise():
 def test_the_shelf_reads_values_and_choices():
     block = Shelf(CODECS / "blocks").blocks["structure"]["pyramid"]
     assert block.values["SPAN"] in block.choices["SPAN"]
+
+
+def test_what_a_block_needs_is_pulled_in_with_what_that_needs_itself():
+    quarter = next(change for change in SHELF.changes(Recipe(START)) if change.after == "quarter")
+    blocks = SHELF.apply(Recipe(START), [quarter]).blocks
+    assert (blocks["motion"], blocks["structure"]) == ("blocks", "previous")  # else its vectors would point nowhere
