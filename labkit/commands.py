@@ -25,7 +25,7 @@ def evolve(args: argparse.Namespace) -> int:
     from labkit.campaign import Campaign
     from labkit.jail import ISOLATION_NOTE
     from labkit.propose.choice import make_proposer
-    from labkit.settings import load_settings, make_settings
+    from labkit.settings import load_settings, make_settings, with_absolute_paths
     from labkit.terminal import err, out
 
     values = load_settings(args.settings) if args.settings else {}
@@ -45,7 +45,7 @@ def evolve(args: argparse.Namespace) -> int:
     values |= {key: getattr(args, key) for key in given if getattr(args, key) is not None}
     if args.rule:
         values["rule"] = {"kind": args.rule}
-    settings = make_settings(values, str(args.settings or "command line"))
+    settings = make_settings(with_absolute_paths(values), str(args.settings or "command line"))
     folder = _runs(args) / (args.name or _name_for(settings.clips))
     with Campaign.start(folder, settings) as campaign:
         name = make_proposer(settings.proposer).name

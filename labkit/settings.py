@@ -143,6 +143,23 @@ def load_settings(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not TOML: {error}") from error
 
 
+def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose paths mean the same in every process: a notebook's kernel runs in another folder."""
+
+    def absolute(spec: Any) -> Any:
+        return str(Path(spec).resolve()) if isinstance(spec, str) and spec and Path(spec).exists() else spec
+
+    paths: dict[str, Any] = {}
+    if isinstance(clips := values.get("clips"), (list, tuple)):
+        paths["clips"] = [absolute(spec) for spec in clips]
+    if "start" in values:
+        paths["start"] = absolute(values["start"])
+    if isinstance(proposer := values.get("proposer"), str):
+        kind, colon, rest = proposer.partition(":")
+        paths["proposer"] = f"{kind}{colon}{absolute(rest)}"
+    return values | paths
+
+
 def make_settings(values: dict[str, Any], origin: str) -> Settings:
     """Return checked settings.
 

@@ -305,15 +305,15 @@ def script_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_evolve_ends_with_table_report_and_notebooks(script_folder: Path, video: Path, tmp_path: Path) -> None:
-    command = lab_command("evolve", "--clips", video, "--runs", tmp_path, "--anchors", "x265-medium",
+    command = lab_command("evolve", "--clips", video.name, "--runs", tmp_path, "--anchors", "x265-medium",
                           "--generations", 2, "--candidates", 1, "--proposer", f"replay:{script_folder}")  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=video.parent)
     assert "champion: v" in done.stdout or "champion: none" in done.stdout
     for path in ("report.html", "notebooks/generation-000.ipynb", "notebooks/generation-002.ipynb"):
         assert (tmp_path / "small" / path).stat().st_size > 1000
     assert "the decoder gave up" in done.stderr
     started = time.monotonic()
-    again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, cwd=video.parent)
     assert time.monotonic() - started < 60  # nothing is run twice
     assert json.loads(again.stdout)["entries"][0]["verdict"] == "adopted"
     assert not [path for path in (tmp_path / "small" / "notebooks").iterdir() if path.name.startswith(".")]

@@ -13,7 +13,15 @@ from labkit.container import MAX_QP
 from labkit.errors import SettingsError
 from labkit.jail import Limits
 from labkit.rd import QPS
-from labkit.settings import CHANGEABLE, ROOT, Settings, cache_folder, load_settings, make_settings
+from labkit.settings import (
+    CHANGEABLE,
+    ROOT,
+    Settings,
+    cache_folder,
+    load_settings,
+    make_settings,
+    with_absolute_paths,
+)
 
 JARGON = re.compile(r"[Ii]nput|pydantic|tuple|tag|discriminator|dictionar|dataclass|instance of|parse|value_error|\n")
 
@@ -218,6 +226,20 @@ def test_a_difference_names_both_sides() -> None:
     assert seed == "seed: 1 now, 2 there"
     assert re.fullmatch(r"limits: .*'encode_s': 3\.0.* now, .*'encode_s': 1\.0.* there", limits)
     assert ours.differences(ours) == []
+
+
+def test_relative_paths_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    asked = {"clips": ["a.mp4", "builtin:shapes"], "proposer": "replay:mine", "start": "", "seed": 1}
+    assert with_absolute_paths(asked) == {
+        "clips": [str(tmp_path / "a.mp4"), "builtin:shapes"],
+        "proposer": f"replay:{tmp_path / 'mine'}",
+        "start": "",
+        "seed": 1,
+    }
+    assert with_absolute_paths({}) == {}
 
 
 def test_what_may_change_is_no_difference() -> None:
