@@ -3,17 +3,16 @@
 import difflib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-
-import papermill
-from traitlets.config import Config
+from typing import Any
 
 from labkit.errors import CampaignError, SettingsError
 from labkit.settings import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-_OVER_IPC = Config({"KernelManager": {"transport": "ipc"}})  # over TCP two kernels may race for a port
+_OVER_IPC = {"KernelManager": {"transport": "ipc"}}  # over TCP two kernels may race for a port
+_FIRST_CELLS = 6
 
 
 def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object]) -> Path:
@@ -25,14 +24,13 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
         SettingsError: the notebook is missing, or has no parameter of a given name (papermill would ignore it).
         CampaignError: a cell failed; its error's text is in the message.
     """
+    import papermill  # seconds that a notebook's own kernel need not spend
+    from traitlets.config import Config
+
     if not notebook.is_file():
         raise SettingsError(f"{notebook}: no such notebook")
     known = papermill.inspect_notebook(str(notebook))
-    for name in parameters:
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
-            raise SettingsError(f"{notebook.name} has no parameter {name!r}; {hint}")
+    _refuse_unknown(parameters, known, notebook.name)
     output.parent.mkdir(parents=True, exist_ok=True)
     fresh = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     try:
@@ -40,7 +38,7 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
             warnings.simplefilter("ignore")  # of papermill's and jupyter's own making; nothing of ours runs in here
             papermill.execute_notebook(
                 str(notebook), str(fresh), parameters=dict(parameters), kernel_name="python3", progress_bar=False,
-                cwd=str(notebook.parent), config=_OVER_IPC,
+                cwd=str(notebook.parent), config=Config(_OVER_IPC),
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise CampaignError(f"{output.name}, cell {error.exec_count}: {error.evalue}") from error
@@ -48,6 +46,30 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
         if fresh.exists():
             fresh.replace(output)
     return output
+
+
+def refuse_unknown_parameters(namespace: Mapping[str, Any], *known: str) -> None:
+    """Refuse what somebody else's `papermill -p` has set in a notebook that has no such parameter.
+
+    Args:
+        namespace: `globals()` in one of the first cells; later, names of the user's own may stand in it.
+        known: the notebook's parameters.
+
+    Raises:
+        SettingsError: papermill would only have warned, and the run would not be what was asked for.
+    """
+    if len(namespace.get("In", ())) <= _FIRST_CELLS:
+        plain = (str, bool, int, float, list, dict, type(None))
+        given = [n for n, v in namespace.items() if type(v) in plain and n not in ("In", "Out") and n[0] != "_"]
+        _refuse_unknown(given, known, "this notebook")
+
+
+def _refuse_unknown(given: Collection[str], known: Collection[str], notebook: str) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+            raise SettingsError(f"{notebook} has no parameter {name!r}; {hint}")
 
 
 def generation_notebook(campaign: Path, number: int) -> Path:

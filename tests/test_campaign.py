@@ -209,8 +209,9 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 # --- killed, interrupted, doubled ------------------------------------------------------------------------
 
 STEP = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
 sys.path[:0] = [{tests!r}]
 from test_campaign import Scripted, settings
 from labkit.campaign import Campaign

@@ -275,6 +275,26 @@ def test_a_mistyped_papermill_parameter_is_refused(call: Call, tmp_path: Path) -
     assert not (tmp_path / "out.ipynb").exists()
 
 
+@pytest.mark.slow
+def test_papermill_itself_is_refused_a_mistyped_parameter_by_the_notebook(tmp_path: Path) -> None:
+    notebook = ROOT / "notebooks" / "generation.ipynb"
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "papermill",
+        notebook,
+        tmp_path / "out.ipynb",
+        "-p",
+        "generatoin",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=notebook.parent)
+    assert done.returncode != 0
+    assert "this notebook has no parameter 'generatoin'; did you mean 'generation'?" in done.stderr
+
+
 def test_clips_are_listed_shown_and_added(
     call: Call, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ import numpy as np  # isort: skip
 
 _WARDEN = Path(__file__).with_name("warden.py")
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
-_END_S = 5.0
+_END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
 
 
@@ -131,9 +131,13 @@ class Nursery:
 
     def _load_cpu_s(self) -> float:
         """Return what loading, compiling and warming up has cost; counted by the kernel, asked of the warden."""
-        self._control.settimeout(_END_S)
         self._control.send(b'{"op": "usage"}')
-        return float(json.loads(self._control.recv(65536))["cpu_s"])
+        try:
+            return float(self._report("usage")["cpu_s"])
+        except Fault as error:
+            raise JailError(
+                f"the warden process does not answer within {_END_S:g} s; is the machine overloaded?"
+            ) from error
 
     def close(self) -> None:
         """End every process of this candidate; safe to call twice."""
@@ -268,6 +272,11 @@ class Nursery:
 
     def _ended(self, who: str) -> Usage:
         """Return what wait4 said of the process that has just ended."""
+        report = self._report(who)
+        return Usage(report["cpu_s"], report["peak_mib"], report["status"])
+
+    def _report(self, about: str) -> dict[str, Any]:
+        """Return the warden's next report about "child", "nursery" or "usage"; pass over others."""
         self._control.settimeout(_END_S)
         while True:
             try:
@@ -276,11 +285,9 @@ class Nursery:
                 raise Fault(FailureKind.BROKE_PROTOCOL, f"its process did not end within {_END_S:g} s") from None
             if not message:
                 raise JailError(f"the warden process is gone: {self._warden_words()}")
-            report = json.loads(message)
-            if report["ended"] == "nursery":
-                self.cpu_s += report["cpu_s"]
-            if report["ended"] == who or report["ended"] == "nursery":
-                return Usage(report["cpu_s"], report["peak_mib"], report["status"])
+            report: dict[str, Any] = json.loads(message)
+            if report["about"] == about:
+                return report
 
     def _why_gone(self, order: str, budget_s: float) -> Fault:
         usage = self._ended("nursery" if order == "load" else "child")

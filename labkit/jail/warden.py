@@ -6,8 +6,8 @@ SEQPACKET socket to the lab. Messages are JSON with file descriptors beside them
 
     lab -> warden  {"op": "load"} + [blob, reply, output]      once: fork the nursery, which loads the candidate
                    {"op": "run"} + [request, reply, output]    fork one child of the nursery
-                   {"op": "usage"}                             answer {"cpu_s": ...} of the living nursery
-    warden -> lab  {"ended": "nursery" | "child", "status": wait status, "cpu_s": ..., "peak_mib": ...}
+                   {"op": "usage"}                             answer {"about": "usage", "cpu_s": of the nursery}
+    warden -> lab  {"about": "nursery" | "child", "status": wait status, "cpu_s": ..., "peak_mib": ...} when it ended
 
 The end of the socket means that the lab is gone: every descendant is killed.
 """
@@ -57,7 +57,7 @@ class Warden:
         if order == "load":
             self.start_nursery(fds)
         elif order == "usage":
-            self.control.send(json.dumps({"cpu_s": cpu_seconds(self.nursery_pid)}).encode())
+            self.control.send(json.dumps({"about": "usage", "cpu_s": cpu_seconds(self.nursery_pid)}).encode())
         elif self.nursery is not None:
             try:
                 socket.send_fds(self.nursery, [b"run"], fds)
@@ -95,7 +95,7 @@ class Warden:
                 return
             who = "nursery" if pid == self.nursery_pid else "child"
             report = {
-                "ended": who,
+                "about": who,
                 "status": status,
                 "cpu_s": usage.ru_utime + usage.ru_stime,
                 "peak_mib": usage.ru_maxrss / 1024,

@@ -13,6 +13,7 @@ import ctypes
 import importlib
 import json
 import linecache
+import math
 import os
 import resource
 import signal
@@ -195,7 +196,7 @@ def limit_resources(limits):
 
 
 def limit_cpu(seconds):
-    soft = max(1, round(seconds))
+    soft = math.ceil(seconds)  # whole seconds are all that the kernel counts: never less than was promised
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
 
 
