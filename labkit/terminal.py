@@ -125,10 +125,12 @@ def shortened(text: str, limit: int) -> str:
 
 def points_table(points: Sequence[RDPoint], title: str) -> Table:
     """Return one line for each rate point."""
-    table = Table(title=title, title_justify="left", box=HORIZONTALS)
+    table = Table(
+        title=f"{title}: PSNR and worst 16x16 block in dB", title_justify="left", box=HORIZONTALS, padding=(0, 1, 0, 0)
+    )
     table.add_column("clip", overflow="fold")
-    for name in ("QP", "bytes", "kbps", "PSNR dB", "PSNR-Y dB", "SSIM", "worst block dB", "encode s", "decode s"):
-        table.add_column(name, justify="right")
+    for name in ("QP", "bytes", "kbps", "PSNR", "PSNR-Y", "SSIM", "worst", "encode s", "decode s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for p in points:
         table.add_row(
             p.clip, str(p.qp), f"{p.bytes:,}", f"{p.rate_kbps:.1f}", f"{p.psnr_db:.2f}", f"{p.psnr_y_db:.2f}",

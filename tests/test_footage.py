@@ -455,6 +455,18 @@ def test_url_is_read_bit_by_bit(served):
     assert (clip.name, clip.origin) == ("my clip", f"{address}/my%20clip.mkv?x=1")
 
 
+def test_url_of_an_mp4_whose_index_is_at_its_end_from_a_server_that_cannot_seek(served):
+    folder, address = served
+    encode(folder / "late.mp4", moving(), codec="libx264", options={"qp": "0"})
+    assert (folder / "late.mp4").read_bytes().find(b"moov") > (folder / "late.mp4").read_bytes().find(b"mdat")
+    assert np.array_equal(read_video(f"{address}/late.mp4").data, moving())
+
+
+def test_url_of_an_empty_file(served):
+    (served[0] / "empty.mp4").touch()
+    assert "empty" in refusal(f"{served[1]}/empty.mp4")
+
+
 def test_url_that_is_not_there(served):
     assert "404" in refusal(f"{served[1]}/none.mp4")
 

@@ -1,11 +1,16 @@
 """Any video that PyAV can open becomes a Clip, or an error says why not."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from http.client import HTTPException
 from itertools import chain
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
 
 import av
 import numpy as np
@@ -93,17 +98,44 @@ def open_video(source: str | Path) -> Iterator[tuple[InputContainer, VideoStream
     Raises:
         ClipError: the file is missing or empty, is not a video, or holds sound only.
     """
-    timeouts_s = (_NETWORK_TIMEOUT_S, _NETWORK_TIMEOUT_S)
-    try:
-        container = av.open(_address(source), mode="r", metadata_errors="replace", timeout=timeouts_s)
-    except (av.FFmpegError, OSError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        advice = "check the address" if is_url(source) else "it is damaged, cut off or not one"
-        raise ClipError(f"{source}: cannot be read as a video ({why}); {advice}") from error
-    with container:
+    with ExitStack() as stack:
+        path = stack.enter_context(downloaded(str(source))) if is_url(source) else _checked_path(source)
+        try:
+            container = stack.enter_context(av.open(path, mode="r", metadata_errors="replace"))
+        except (av.FFmpegError, OSError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise ClipError(
+                f"{source}: cannot be read as a video ({why}); it is damaged, cut off or not one"
+            ) from error
         if container.format.name == "tty":  # FFmpeg plays any .txt as the picture of a terminal
             raise ClipError(f"{source}: is a text file, not a video; give a video file, a folder or a URL")
         yield container, _video_stream(source, container)
+
+
+@contextmanager
+def downloaded(url: str) -> Iterator[str]:
+    """Give the path of a temporary copy: an mp4 may have its index at the end, and not every server can seek.
+
+    Raises:
+        ClipError: the server cannot be reached, refuses, or breaks off.
+    """
+    with tempfile.NamedTemporaryFile(prefix="labkit-") as file:
+        try:
+            with urlopen(url, timeout=_NETWORK_TIMEOUT_S) as answer:
+                shutil.copyfileobj(answer, file)
+                promised = answer.headers.get("Content-Length")
+        except HTTPError as error:
+            with error:  # it is the server's answer, still open
+                raise ClipError(f"{url}: cannot be fetched ({error}); check the address") from None
+        except (OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ClipError(f"{url}: cannot be fetched ({reason}); check the address") from error
+        file.flush()
+        if promised is not None and file.tell() != int(promised):
+            raise ClipError(f"{url}: breaks off after {file.tell()} of {promised} bytes; try again")
+        if file.tell() == 0:
+            raise ClipError(f"{url}: the file is empty (0 bytes); check the address")
+        yield file.name
 
 
 class _Rows:
@@ -158,10 +190,8 @@ def _wanted(frames: int | None, expected: int | None) -> int | None:
     return expected if frames is None or expected is None else min(frames, expected)
 
 
-def _address(source: str | Path) -> str:
+def _checked_path(source: str | Path) -> str:
     """Return what FFmpeg shall open; refuse what is no video in plainer words than FFmpeg's."""
-    if is_url(source):
-        return str(source)
     path = Path(source)
     if not path.exists():
         raise ClipError(f"{source}: no such file; check the path")
