@@ -255,6 +255,26 @@ def test_a_forged_reply_ends_the_run(encoder: str) -> None:
     assert failure.kind in (FailureKind.BROKE_PROTOCOL, FailureKind.TOO_LARGE)
 
 
+BODIES = [b"[1]", b"{}", b"{", b'{"form": 7, "warmed": 1}', b'{"form": "other", "warmed": ""}', b"[" * 4000]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_forged_report_of_loading_is_the_candidates_failure(body: bytes) -> None:
+    forge = f"""
+import fcntl, os, stat
+for fd in range(3, 20):
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode) and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_WRONLY:
+            os.write(fd, b"L" + ({len(body)}).to_bytes(8, "little") + {body!r})
+    except OSError:
+        continue
+"""
+    with Nursery(Candidate(forge + FRAME_RAW), QUICK) as nursery:
+        assert nursery.failure is not None
+        assert (nursery.failure.stage, nursery.failure.kind) == (Stage.LOAD, FailureKind.BROKE_PROTOCOL)
+        assert "report of its loading" in nursery.failure.detail
+
+
 def test_no_process_stays_behind() -> None:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     spawner = replaced(

@@ -118,7 +118,7 @@ def test_no_tracked_file_names_this_machine_or_a_registry(what: str, pattern: re
     [
         (PLACES, b'"/home/ann/lab/clip.mp4"'),
         (PLACES, b"/Users/ann/x"),
-        (PLACES, b"cd /work/main"),
+        (PLACES, b"cd /" + b"work/main"),
         (PLACES, b"/root/.cache"),
         (REGISTRIES, b"https://PY" + b"PI.org/simple"),
         (REGISTRIES, b"pip install --extra-index" + b"-url https://x"),

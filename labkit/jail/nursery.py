@@ -114,20 +114,20 @@ class Nursery:
             "limits": {"memory_mib": self.limits.memory_mib, "load_cpu_s": self.limits.load_cpu_s},
             "warmup": _WARMUP if warm else None,
         }
-        reply: dict[str, Any] = {}
+        reply: dict[str, str] = {}
 
         def talk(channel: Channel) -> None:
             channel.send_sized(json.dumps(order).encode())
-            reply.update(json.loads(channel.receive(b"L", 4096)))
+            reply.update(_loaded(channel.receive(b"L", 4096)))
 
         outcome = self._run("load", Stage.LOAD, self.limits.load_cpu_s, talk)
         if isinstance(outcome, Failure):
             self.failure = outcome
             return "failed"
         self.cpu_s = self._load_cpu_s()
-        self.form = {"frame": Form.FRAME, "clip": Form.CLIP}[reply["form"]]
+        self.form = Form[reply["form"]]
         self.warmed = reply["warmed"] == "warmed"
-        return str(reply["warmed"])
+        return reply["warmed"]
 
     def _load_cpu_s(self) -> float:
         """Return what loading, compiling and warming up has cost; counted by the kernel, asked of the warden."""
@@ -305,6 +305,15 @@ class Nursery:
         self._errors.seek(0)
         text = self._errors.read().decode("utf-8", "replace").strip()
         return text.splitlines()[-1] if text else f"exit status {self._warden.poll()}"
+
+
+def _loaded(body: bytearray) -> dict[str, str]:
+    """Return form and warm-up as the nursery tells them; it has run the candidate's code, so they may be anything."""
+    try:
+        reply = json.loads(body)
+        return {"form": Form[reply["form"].upper()].name, "warmed": str(reply["warmed"])}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Fault(FailureKind.BROKE_PROTOCOL, "sent a report of its loading that cannot be read") from None
 
 
 def _account(fault: Fault | ReportedFault) -> tuple[FailureKind, str]:

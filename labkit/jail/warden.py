@@ -36,9 +36,10 @@ class Warden:
         self.control = control
         self.nursery_pid = 0
         self.nursery: socket.socket | None = None
+        self.wake: tuple[int, ...] = ()
 
     def serve(self) -> None:
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        wake_read, wake_write = self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         while True:
@@ -75,6 +76,8 @@ class Warden:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             ours.close()
             self.control.close()
+            for fd in self.wake:
+                os.close(fd)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
             import worker

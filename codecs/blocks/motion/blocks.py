@@ -177,8 +177,8 @@ def code_vector(coder, wanted, field, row, column, span):
     field[row : row + span, column : column + span] = predicted
 
 
-def code_macroblock(coder, plan, wanted, row, column):
-    """Write or read direction, split and vectors of one macroblock."""
+def code_partition(coder, plan, wanted, row, column):
+    """Write or read direction and split of one macroblock; return it and the side of a part in 8x8 blocks."""
     direction, split = plan["direction"], plan["split"]
     left = direction[row, column - 1] if column else 4
     above = direction[row - 1, column] if row else 4
@@ -188,7 +188,12 @@ def code_macroblock(coder, plan, wanted, row, column):
         near = (split[row, column - 1] if column else 0) + (split[row - 1, column] if row else 0)
         value = int(wanted["split"][row, column]) if wanted else None
         split[row, column] = coder.symbol("split", value, int(near))
-    span = 1 if split[row, column] else 2
+    return side, 1 if split[row, column] else 2
+
+
+def code_macroblock(coder, plan, wanted, row, column):
+    """Write or read direction, split and vectors of one macroblock."""
+    side, span = code_partition(coder, plan, wanted, row, column)
     for i in (0, 1):
         given = wanted["vectors"][i] if wanted else None
         for part in range(4 // (span * span)) if side >> i & 1 else ():

@@ -231,16 +231,7 @@ def code_vector(coder, wanted, field, row, column, span):
 
 def code_explicit(coder, plan, wanted, row, column):
     """Write or read direction, split and vectors of a macroblock that takes nothing over."""
-    direction, split = plan["direction"], plan["split"]
-    left = direction[row, column - 1] if column else 4
-    above = direction[row - 1, column] if row else 4
-    value = int(wanted["direction"][row, column]) if wanted else None
-    direction[row, column] = side = coder.symbol("direction", value, int(left) * 5 + int(above))
-    if side:
-        near = (split[row, column - 1] if column else 0) + (split[row - 1, column] if row else 0)
-        value = int(wanted["split"][row, column]) if wanted else None
-        split[row, column] = coder.symbol("split", value, int(near))
-    span = 1 if split[row, column] else 2
+    side, span = code_partition(coder, plan, wanted, row, column)
     for i in (0, 1):
         given = wanted["vectors"][i] if wanted else None
         for part in range(4 // (span * span)):
