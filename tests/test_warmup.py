@@ -264,7 +264,7 @@ def test_only_a_candidate_with_numba_is_warmed_and_its_bitstream_stays_the_same(
     compiled = plain + "\nimport numba\n@numba.njit\ndef twice(x):\n    return 2 * x\n"
     streams = {}
     for name, source, warm in (("plain", plain, True), ("warmed", compiled, True), ("unwarmed", compiled, False)):
-        with Nursery(Candidate(source), Limits(), warm) as nursery:
+        with Nursery(Candidate(source), Limits(), warm=warm) as nursery:
             assert nursery.failure is None
             assert nursery.warmed == (name == "warmed")
             coded = nursery.encode(clip, 32)

@@ -2,17 +2,16 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,12 +19,12 @@ from labkit.candidate import Candidate, Failure, FailureKind, Stage
 from labkit.clip import Clip, Frame, frame_bytes, split_planes
 from labkit.container import Container, Form
 from labkit.errors import JailError
+from labkit.jail.level import Level, choose, environment, warden_command
 from labkit.jail.limits import Limits, wall_s
 from labkit.jail.wire import Channel, Fault, Gone, ReportedFault, printable
 
 import numpy as np  # isort: skip
 
-_WARDEN = Path(__file__).with_name("warden.py")
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
 _END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
@@ -64,15 +63,22 @@ class Nursery:
     never overlap: an encoder and a decoder of one candidate that run at once could talk.
 
     Args:
+        level: the wall; None for the strongest of this machine.
         warm: run candidates that import numba once on a synthetic clip, so that they compile once.
         stop: when another thread sets it, a run ends at once with a JailError.
     """
 
     def __init__(
-        self, candidate: Candidate, limits: Limits, warm: bool = True, stop: threading.Event | None = None
+        self,
+        candidate: Candidate,
+        limits: Limits,
+        level: Level | None = None,
+        warm: bool = True,
+        stop: threading.Event | None = None,
     ) -> None:
         self.candidate = candidate
         self.limits = limits
+        self.level = level or choose()
         self.failure: Failure | None = None
         self.form = Form.FRAME
         self.warmed = False
@@ -95,9 +101,9 @@ class Nursery:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close())
         with theirs:
             self._warden = subprocess.Popen(
-                [sys.executable, "-s", "-S", "-P", "-B", "-u", str(_WARDEN), str(theirs.fileno())],
-                env=_environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=self._errors, pass_fds=[theirs.fileno()], start_new_session=True,
+                warden_command(self.level, theirs.fileno()), env=environment(), cwd="/",
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
+                pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
         try:
             loaded = self._load(warm)
@@ -124,20 +130,26 @@ class Nursery:
         if isinstance(outcome, Failure):
             self.failure = outcome
             return "failed"
-        self.cpu_s = self._load_cpu_s()
+        try:
+            self.cpu_s = self._account_of_load()
+        except Fault as fault:
+            self.failure = Failure(Stage.LOAD, fault.kind, printable(fault.detail))
+            return "failed"
         self.form = Form[reply["form"]]
         self.warmed = reply["warmed"] == "warmed"
         return reply["warmed"]
 
-    def _load_cpu_s(self) -> float:
-        """Return what loading, compiling and warming up has cost; counted by the kernel, asked of the warden."""
+    def _account_of_load(self) -> float:
+        """Return the CPU seconds of loading, compiling and warming up, counted by the kernel, asked of the warden.
+
+        Raises:
+            Fault: the candidate has kept something open that its runs could share.
+        """
         self._control.send(b'{"op": "usage"}')
-        try:
-            return float(self._report("usage")["cpu_s"])
-        except Fault as error:
-            raise JailError(
-                f"the warden process does not answer within {_END_S:g} s; is the machine overloaded?"
-            ) from error
+        report = self._report("usage")
+        if report["held"]:
+            raise Fault(FailureKind.NO_CONTRACT, report["held"])
+        return float(report["cpu_s"])
 
     def close(self) -> None:
         """End every process of this candidate; safe to call twice."""
@@ -248,6 +260,8 @@ class Nursery:
                         return Usage(0.0, 0.0, 0)
                     channel.finish()
                     usage = self._ended("child")
+                    if usage.cpu_s > math.ceil(budget_s) + 0.5:  # a candidate may have raised its own limit
+                        raise _too_much_cpu(usage, budget_s)
                 except Gone as gone:
                     channel.drain()
                     raise self._why_gone(order, budget_s) from gone
@@ -283,9 +297,13 @@ class Nursery:
                 message = self._control.recv(65536)
             except TimeoutError:
                 raise Fault(FailureKind.BROKE_PROTOCOL, f"its process did not end within {_END_S:g} s") from None
+            except ConnectionResetError:
+                message = b""
             if not message:
                 raise JailError(f"the warden process is gone: {self._warden_words()}")
             report: dict[str, Any] = json.loads(message)
+            if report["about"] == "refused":
+                raise Fault(FailureKind.NO_CONTRACT, report["held"])
             if report["about"] == about:
                 return report
 
@@ -295,7 +313,7 @@ class Nursery:
             return Fault(FailureKind.LEFT, f"left with exit status {os.WEXITSTATUS(usage.status)} and without a reply")
         number = os.WTERMSIG(usage.status)
         if number == signal.SIGXCPU:
-            return Fault(FailureKind.TIMED_OUT, f"{usage.cpu_s:.1f} s of CPU used, limit {budget_s:.1f} s")
+            return _too_much_cpu(usage, budget_s)
         name = signal.Signals(number).name
         if number == signal.SIGKILL:
             return Fault(FailureKind.CRASHED, f"killed by {name} at {usage.peak_mib:.0f} MiB (the machine's memory?)")
@@ -305,6 +323,10 @@ class Nursery:
         self._errors.seek(0)
         text = self._errors.read().decode("utf-8", "replace").strip()
         return text.splitlines()[-1] if text else f"exit status {self._warden.poll()}"
+
+
+def _too_much_cpu(usage: Usage, budget_s: float) -> Fault:
+    return Fault(FailureKind.TIMED_OUT, f"{usage.cpu_s:.1f} s of CPU used, limit {budget_s:.1f} s")
 
 
 def _loaded(body: bytearray) -> dict[str, str]:
@@ -325,18 +347,3 @@ def _account(fault: Fault | ReportedFault) -> tuple[FailureKind, str]:
         return FailureKind(report["kind"]), printable(str(report["detail"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return FailureKind.BROKE_PROTOCOL, "sent a report of its failure that cannot be read"
-
-
-def _environment() -> dict[str, str]:
-    """Return the whole environment beyond the wall: no key, no home, one thread everywhere."""
-    site = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": "/nonexistent",
-        "PYTHONPATH": os.pathsep.join(site),
-        "PYTHONHASHSEED": "0",
-        "OPENCV_FOR_THREADS_NUM": "1",
-        **dict.fromkeys(one_thread, "1"),
-    }

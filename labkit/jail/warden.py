@@ -12,7 +12,6 @@ SEQPACKET socket to the lab. Messages are JSON with file descriptors beside them
 The end of the socket means that the lab is gone: every descendant is killed.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -20,15 +19,14 @@ import signal
 import socket
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import fence
+import worker
+
+del sys.path[0]
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
 
 
 class Warden:
@@ -37,16 +35,27 @@ class Warden:
         self.nursery_pid = 0
         self.nursery: socket.socket | None = None
         self.wake: tuple[int, ...] = ()
+        self.listener = self.waiting_for_listener = -1
+        self.forks = 0
+        self.clean: dict[str, str] = {}
 
     def serve(self) -> None:
         wake_read, wake_write = self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self.control.fileno(), wake_read], [], [])
+            poll = select.poll()
+            for fd in (self.control.fileno(), wake_read, self.listener, self.waiting_for_listener):
+                if fd >= 0:
+                    poll.register(fd, select.POLLIN)
+            ready = dict(poll.poll())
             if wake_read in ready:
                 os.read(wake_read, 4096)
                 self.reap()
+            if self.listener in ready:
+                self.answer_fork(ready[self.listener])
+            if self.waiting_for_listener in ready:
+                self.take_listener()
             if self.control.fileno() in ready and not self.obey():
                 return
 
@@ -54,16 +63,13 @@ class Warden:
         message, fds, _, _ = socket.recv_fds(self.control, 65536, 3)
         if not message:
             return False
-        order = json.loads(message)["op"]
-        if order == "load":
+        order = json.loads(message)
+        if order["op"] == "load":
             self.start_nursery(fds)
-        elif order == "usage":
-            self.control.send(json.dumps({"about": "usage", "cpu_s": cpu_seconds(self.nursery_pid)}).encode())
+        elif order["op"] == "usage":
+            self.report(about="usage", cpu_s=cpu_seconds(self.nursery_pid), held=self.held())
         elif self.nursery is not None:
-            try:
-                socket.send_fds(self.nursery, [b"run"], fds)
-            except OSError:
-                pass  # the nursery is dead: closing the descriptors tells the lab, its reason follows from wait4
+            self.run(self.nursery, fds)
         for fd in fds:
             os.close(fd)
         return True
@@ -73,20 +79,72 @@ class Warden:
         self.nursery_pid = os.fork()
         if self.nursery_pid == 0:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             ours.close()
             self.control.close()
             for fd in self.wake:
                 os.close(fd)
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-            import worker
-
-            del sys.path[0]
+            worker.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             worker.nursery(theirs, *fds)
             os._exit(0)
         theirs.close()
         self.nursery = ours
+        self.waiting_for_listener = ours.fileno()
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def run(self, nursery: socket.socket, fds: list[int]) -> None:
+        """Let the nursery fork one child, if nothing of earlier runs is left that could carry a message."""
+        if held := self.held():
+            self.report(about="refused", held=held)
+            return
+        self.forks = 1
+        try:
+            socket.send_fds(nursery, [b"run"], fds)
+        except OSError:
+            pass  # the nursery is dead: closing the descriptors tells the lab, its reason follows from wait4
+
+    def held(self) -> str:
+        """Return what the nursery has kept that two of its children could share, "" if nothing."""
+        if self.listener < 0:
+            return ""
+        try:
+            now = descriptors(self.nursery_pid)
+        except OSError:
+            return ""  # it is dead: its reason follows from wait4
+        more = [f"{fd} ({link})" for fd, link in now.items() if self.clean.get(fd) != link]
+        if more:
+            return f"keeps open after loading: descriptor {', '.join(more)[:300]}"
+        assert self.nursery is not None
+        if select.select([self.nursery], [], [], 0)[0]:
+            return "wrote to the socket of the lab"
+        return ""
+
+    def take_listener(self) -> None:
+        """Take the descriptor that asks for forks, note what the nursery has open, and let it go on."""
+        assert self.nursery is not None
+        self.waiting_for_listener = -1
+        message, fds, _, _ = socket.recv_fds(self.nursery, 16, 1)
+        if not message:
+            return  # it ended before it came to its fences
+        (self.listener,) = fds
+        ours = os.readlink(f"/proc/self/fd/{self.listener}")
+        self.clean = {fd: link for fd, link in descriptors(self.nursery_pid).items() if link != ours}
+        self.nursery.send(b"go")
+
+    def answer_fork(self, event: int) -> None:
+        if not event & select.POLLIN:  # nobody is left who could ask
+            os.close(self.listener)
+            self.listener = -1
+            return
+
+        def allowed(pid: int) -> bool:
+            self.forks, left = self.forks - 1, self.forks
+            return left > 0 and pid == self.nursery_pid
+
+        fence.answer_fork(self.listener, allowed)
+
+    # --- ends ------------------------------------------------------------------------------------
 
     def reap(self) -> None:
         while True:
@@ -97,16 +155,22 @@ class Warden:
             if pid == 0:
                 return
             who = "nursery" if pid == self.nursery_pid else "child"
-            report = {
-                "about": who,
-                "status": status,
-                "cpu_s": usage.ru_utime + usage.ru_stime,
-                "peak_mib": usage.ru_maxrss / 1024,
-            }
-            try:
-                self.control.send(json.dumps(report).encode())
-            except OSError:
-                return  # the lab is gone; the main loop sees it too
+            used = usage.ru_utime + usage.ru_stime
+            if not self.report(about=who, status=status, cpu_s=used, peak_mib=usage.ru_maxrss / 1024):
+                return
+
+    def report(self, **what: object) -> bool:
+        try:
+            self.control.send(json.dumps(what).encode())
+        except OSError:
+            return False  # the lab is gone; the main loop sees it too
+        return True
+
+
+def descriptors(pid: int) -> dict[str, str]:
+    """Return what a process has open: descriptor -> what it leads to."""
+    folder = f"/proc/{pid}/fd"
+    return {fd: os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
 
 
 def cpu_seconds(pid: int) -> float:
@@ -152,8 +216,15 @@ def end_all() -> None:
 
 
 def main() -> None:
+    """Serve on descriptor argv[1]; the trees that must stay readable follow."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the lab's to handle: it closes the socket
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    worker.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    fenced, trees = sys.argv[2] == "fenced", sys.argv[3:]
+    if fenced:
+        if os.geteuid() == 0:
+            fence.open_way(trees)
+        fence.drop_root()
+    worker.TREES = trees if fenced else None
     try:
         Warden(socket.socket(fileno=int(sys.argv[1]))).serve()
     finally:
