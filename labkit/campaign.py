@@ -20,10 +20,10 @@ from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, only
 from labkit.anchors import AnchorShelf
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
-from labkit.errors import AnchorError, CampaignError, NoCampaignError, ProposerError
+from labkit.errors import AnchorError, CampaignError, JailError, NoCampaignError, ProposerError
 from labkit.evaluate import Keep, evaluate
 from labkit.footage.library import find_clips
-from labkit.jail import ISOLATION
+from labkit.jail import Level, Wall, raise_wall
 from labkit.ledger import Entry, Ledger
 from labkit.lineage import Lineage
 from labkit.lock import stepping
@@ -182,6 +182,24 @@ class Campaign:
         self.ledger.record_clips(clips)
         return clips
 
+    @cached_property
+    def wall(self) -> Wall:
+        """What candidates run behind: attacked once by each process, the same level from the first generation on.
+
+        Raises:
+            JailError: what was asked for does not stand here, or did not hold: nothing is run.
+            CampaignError: the level that the campaign began with does not stand here.
+        """
+        begun = next(iter(self.ledger.generations().values()), None)
+        settings = self.settings
+        if begun is None:
+            return raise_wall(Level(settings.min_isolation), settings.run_candidates_without_isolation)
+        level = Level.of(begun.isolation)
+        try:
+            return raise_wall(without=level is Level.NONE, exactly=level)
+        except JailError as error:
+            raise CampaignError(f"{self.folder} began at {level} and goes on behind no other wall: {error}") from error
+
     def keep(self, entry_number: int) -> Keep:
         """Return where an entry's bitstreams and pictures are kept."""
         qps = self.settings.qps
@@ -211,8 +229,9 @@ class Campaign:
         started, stop = time.monotonic(), threading.Event()
         progress = ProgressFile(self.folder, number)
         champion = self.recorded(number).champion
+        wall = self.wall
         if number not in self.ledger.generations():
-            self.ledger.begin_generation(number, champion.version if champion else None, ISOLATION)
+            self.ledger.begin_generation(number, champion.version if champion else None, str(wall))
         clips = self.clips  # read once, before threads ask for them
         with _workers(self.settings.parallel, stop) as pool:
             missing = self._missing_anchors(clips) if number == 0 else ()
@@ -284,7 +303,7 @@ class Campaign:
         shutil.rmtree(keep.folder, ignore_errors=True)  # what a killed process may have left
         evaluation = evaluate(
             entry.candidate, self.clips, self.settings.qps, self.settings.limits, keep,
-            lambda done, total, what: progress.report(job, done, total, what), stop,
+            lambda done, total, what: progress.report(job, done, total, what), stop, self.wall,
         )  # fmt: skip
         progress.report(job, 1, 1, "measured" if evaluation.points else "failed")
         self.ledger.record_evaluation(entry.number, evaluation)

@@ -31,6 +31,12 @@ class Candidate:
         """SHA-256, hex, of the source as UTF-8."""
         return hashlib.sha256(self.source.encode("utf-8", "surrogatepass")).hexdigest()
 
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The source's lines as Python counts them, from 1: line n is `lines[n - 1]`."""
+        # str.splitlines would also split at a form feed and the like, and every number behind it would be wrong
+        return tuple(self.source.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+
 
 def read_candidate(path: Path, proposer: str = "file", hypothesis: str = "", parent: str = "") -> Candidate:
     """Return the candidate in a file; its hypothesis is the first line of its docstring unless one is given.
@@ -90,8 +96,10 @@ class Failure:
         clip: the clip's name, "" before any clip was touched.
         qp: the QP, None before any was asked for.
         frame: index of the frame, None where there is none.
-        detail: what came and what was expected, one or a few lines; escaped and capped.
+        detail: "what came, expected what" (of a limit: "what came, limit what"), then the lines of the source
+            that led there, innermost last; escaped and capped.
         output: what the candidate printed, escaped and capped.
+        line: of the candidate's source, from 1: the innermost one that was at work; None where none is known.
     """
 
     stage: Stage
@@ -101,13 +109,22 @@ class Failure:
     qp: int | None = None
     frame: int | None = None
     output: str = ""
+    line: int | None = None
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it happened, as far as that is known: "decode, foreman, QP 32, frame 7, line 12"."""
         place = [str(self.stage)]
         place += [self.clip] if self.clip else []
         place += [f"QP {self.qp}"] if self.qp is not None else []
         place += [f"frame {self.frame}"] if self.frame is not None else []
-        return f"{self.kind} ({', '.join(place)}): {self.detail}"
+        place += [f"line {self.line}"] if self.line is not None else []
+        return ", ".join(place)
+
+    def __str__(self) -> str:
+        # indented: no line of a candidate's words can be taken for one of ours
+        detail = self.detail.replace("\n", "\n    ")
+        return f"{self.kind} ({self.place}): {detail}"
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--clips", nargs="+", default=["builtin"], help="paths, folders, URLs, builtin[:NAME], names")
         sub.add_argument("--qps", type=_qps, default="22,27,32,37", help="22,27,32,37")
         sub.add_argument("--frames", type=_positive, help="the first so many of each clip (all)")
+        _wall_options(sub)
         if function is commands.evaluate:
             sub.add_argument(
                 "--keep", type=Path, metavar="DIR", help="keep containers (.lkv) and decoded frames (.y4m)"
@@ -139,6 +140,13 @@ def _evolve_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=_count)
     sub.add_argument("--workers", type=_count, help="candidates measured at once (one a core)")
     sub.add_argument("--remote", help="a git remote to push adopted versions to")
+    _wall_options(sub)
+
+
+def _wall_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--min-isolation", choices=("sealed", "filtered"), help="refuse a weaker wall (filtered)")
+    help_text = "DANGER: no wall at all; figures are not comparable"
+    sub.add_argument("--run-candidates-without-isolation", action="store_const", const=True, help=help_text)
 
 
 def _clips_options(sub: argparse.ArgumentParser) -> None:

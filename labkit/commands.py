@@ -23,10 +23,9 @@ def evolve(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from labkit.campaign import Campaign
-    from labkit.jail import ISOLATION_NOTE
     from labkit.propose.choice import make_proposer
     from labkit.settings import load_settings, make_settings, with_absolute_paths
-    from labkit.terminal import err, out
+    from labkit.terminal import err, out, show_wall
 
     values = load_settings(args.settings) if args.settings else {}
     given = (
@@ -41,6 +40,8 @@ def evolve(args: argparse.Namespace) -> int:
         "candidates",
         "workers",
         "remote",
+        "min_isolation",
+        "run_candidates_without_isolation",
     )
     values |= {key: getattr(args, key) for key in given if getattr(args, key) is not None}
     if args.rule:
@@ -50,7 +51,7 @@ def evolve(args: argparse.Namespace) -> int:
     with Campaign.start(folder, settings) as campaign:
         name = make_proposer(settings.proposer).name
         err.print(f"campaign {escape(str(folder))}, proposer: {escape(name)}", soft_wrap=True)
-        err.print(f"[yellow]{ISOLATION_NOTE}[/yellow]", soft_wrap=True)
+        show_wall(campaign.wall)
         for number in range(settings.generations + 1):
             _one_generation(campaign, number)
         report = _write_report(campaign, None)
@@ -127,12 +128,13 @@ def evaluate(args: argparse.Namespace) -> int:
     from labkit.terminal import err, out, points_table, progress_bar
 
     candidate = read_candidate(args.candidate)
+    wall = _raise_wall(args)
     clips = find_clips(args.clips, args.frames)
     for note in (f"{clip.name}: {note}" for clip in clips for note in clip.notes):
         err.print(note, markup=False)
     keep = Keep(args.keep, y4m=True) if args.keep else None
     with progress_bar(args.candidate.name) as move:
-        evaluation = measure(candidate, clips, args.qps, keep=keep, progress=move)
+        evaluation = measure(candidate, clips, args.qps, keep=keep, progress=move, wall=wall)
     comparisons = {} if evaluation.failure else _against_anchors(evaluation, args.anchors, clips)
     if args.json:
         _print_json(_evaluation_record(evaluation, comparisons))
@@ -145,6 +147,15 @@ def evaluate(args: argparse.Namespace) -> int:
             out.print(points_table(evaluation.points, args.candidate.name))
             _print_comparisons(comparisons, out)
     return CANDIDATE_FAILED if evaluation.failure else 0
+
+
+def _raise_wall(args: argparse.Namespace) -> Any:
+    from labkit.jail import Level, raise_wall
+    from labkit.terminal import show_wall
+
+    wall = raise_wall(Level(args.min_isolation or Level.FILTERED), bool(args.run_candidates_without_isolation))
+    show_wall(wall)
+    return wall
 
 
 def _against_anchors(evaluation: Any, names: Sequence[str], clips: Sequence[Any]) -> dict[str, list[Any]]:
@@ -213,10 +224,11 @@ def compare(args: argparse.Namespace) -> int:
     from labkit.terminal import out, progress_bar
 
     clips = find_clips(args.clips, args.frames)
+    wall = _raise_wall(args)
     evaluations = []
     for path in (args.champion, args.challenger):
         with progress_bar(path.name) as move:
-            evaluations.append(measure(read_candidate(path), clips, args.qps, progress=move))
+            evaluations.append(measure(read_candidate(path), clips, args.qps, progress=move, wall=wall))
     champion, challenger = evaluations
     if champion.failure:
         print(f"labkit: {args.champion}: {champion.failure}", file=sys.stderr)

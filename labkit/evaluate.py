@@ -19,7 +19,7 @@ from labkit.clip import Clip, Frame
 from labkit.container import Container
 from labkit.errors import LabkitError
 from labkit.footage.y4m import y4m_writer
-from labkit.jail import Coded, Level, Limits, Nursery, choose
+from labkit.jail import Coded, Limits, Nursery, Wall, choose
 from labkit.metrics import Distortion, Quality
 from labkit.policy import check
 from labkit.rd import QPS, RDPoint, rate_kbps
@@ -58,7 +58,7 @@ def evaluate(
     keep: Keep | None = None,
     progress: Progress = lambda done, total, what: None,
     stop: threading.Event | None = None,
-    level: Level | None = None,
+    wall: Wall | None = None,
 ) -> Evaluation:
     """Return all rate points of `candidate`, or the failure that ended it.
 
@@ -67,25 +67,25 @@ def evaluate(
         qps: at least one; four or more make a curve.
         limits: what the candidate may use.
         stop: set by another thread to give up at once.
-        level: the wall; None for the strongest of this machine.
+        wall: what the candidate runs behind; None for the strongest of this machine, not probed.
 
     Raises:
         JailError: the wall cannot be raised, or `stop` was set.
     """
     if not clips or not qps or len({clip.name for clip in clips}) < len(clips):
         raise ValueError(f"needs clips of different names and QPs, got {[c.name for c in clips]} and {list(qps)}")
-    level = level or choose()
+    wall = wall or Wall(choose())
     started = time.monotonic()
     total = len(clips) * len(qps)
     progress(0, total, "checking the source")
     if failure := refused(candidate):
-        return Evaluation(candidate.hash, str(level), failure=failure, wall_s=time.monotonic() - started)
+        return Evaluation(candidate.hash, str(wall), failure=failure, wall_s=time.monotonic() - started)
     progress(0, total, "loading behind the wall")
-    with Nursery(candidate, limits, level, stop=stop) as nursery:
+    with Nursery(candidate, limits, wall.level, stop=stop) as nursery:
         outcome = nursery.failure or _measure_all(nursery, clips, qps, keep, progress)
         points, failure = ((), outcome) if isinstance(outcome, Failure) else (outcome, None)
         return Evaluation(
-            candidate.hash, str(level), points, failure, time.monotonic() - started,
+            candidate.hash, str(wall), points, failure, time.monotonic() - started,
             nursery.cpu_s, nursery.warmed, nursery.output,
         )  # fmt: skip
 

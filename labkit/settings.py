@@ -6,7 +6,7 @@ import os
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,7 +21,7 @@ from labkit.rd import QPS
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: codecs/, notebooks/ and runs/ lie in it."""
 
-CHANGEABLE = ("generations", "candidates", "proposer", "workers", "remote")
+CHANGEABLE = ("generations", "candidates", "proposer", "workers", "remote", "min_isolation")
 """What may differ when a campaign is resumed; all else decides what its numbers mean."""
 
 _RULES: dict[str, type[BdRateRule | ThresholdRule | ParetoRule]] = {
@@ -46,6 +46,8 @@ class Settings(BaseModel):
         candidates: proposals in each generation.
         workers: candidates or anchors measured at once; 0 for one a core.
         remote: a git remote that adopted versions are pushed to; "" for none.
+        min_isolation: the weakest wall to begin with: "filtered" or "sealed"; the strongest of the machine is used.
+        run_candidates_without_isolation: no wall at all; only for code that you would run yourself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,8 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     workers: Annotated[_Whole, Field(ge=0, le=1024)] = 0
     remote: str = ""
+    min_isolation: Literal["sealed", "filtered"] = "filtered"
+    run_candidates_without_isolation: bool = False
 
     @field_validator("clips")
     @classmethod
@@ -177,6 +181,8 @@ _PLAIN_WORDS = {
     "float": "needs a number",
     "string": "needs a text in quotes",
     "tuple": "needs a list in [ ]",
+    "literal_error": "needs one of {expected}",
+    "bool": "needs true or false",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "dataclass": "needs a section of its own with keys in it",

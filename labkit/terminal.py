@@ -13,6 +13,7 @@ from rich.text import Text
 
 from labkit.adopt import REFERENCE
 from labkit.campaign import Campaign
+from labkit.jail import Wall
 from labkit.ledger import Entry
 from labkit.progress import read_progress
 from labkit.rd import RDPoint
@@ -49,6 +50,11 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
             bar.update(task, completed=done, total=total, description=f"{label}: {what}")
 
         yield move
+
+
+def show_wall(wall: Wall) -> None:
+    """Print what candidates run behind; red if it is nothing."""
+    err.print(wall.note, style="" if wall.level.fenced else "bold white on red", markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

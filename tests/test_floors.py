@@ -30,7 +30,7 @@ NEVER = {
     "metrics": {"candidate", "container"},  # do not know that candidates exist
     "anchors": {"candidate", "container"},
 }
-BEYOND_THE_WALL = ("worker.py", "warmup.py", "warden.py")
+BEYOND_THE_WALL = ("attack.py", "fence.py", "worker.py", "warmup.py", "warden.py")
 
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}
 FILES = sorted(path.relative_to(LABKIT) for path in LABKIT.rglob("*.py"))

@@ -249,6 +249,7 @@ def test_what_may_change_is_no_difference() -> None:
         "proposer": "manual:mine.py",
         "workers": 3,
         "remote": "/somewhere.git",
+        "min_isolation": "sealed",
     }
     assert set(other) == set(CHANGEABLE)
     assert Settings(**other).differences(Settings()) == []

@@ -15,8 +15,19 @@ Not covered at any level:
     - a clip baked into the source: its size is capped, and held-out clips judge
 """
 
-from labkit.jail.level import UNSAFE_FLAG, Level, available_levels, choose
+from labkit.jail.level import Level, available_levels, choose
 from labkit.jail.limits import Limits
 from labkit.jail.nursery import Coded, Decoded, Nursery
+from labkit.jail.probe import Wall, raise_wall
 
-__all__ = ["UNSAFE_FLAG", "Coded", "Decoded", "Level", "Limits", "Nursery", "available_levels", "choose"]
+__all__ = [
+    "Coded",
+    "Decoded",
+    "Level",
+    "Limits",
+    "Nursery",
+    "Wall",
+    "available_levels",
+    "choose",
+    "raise_wall",
+]

@@ -104,6 +104,9 @@ def drop_root():
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError as error:
         raise FenceError(f"started as root and cannot become uid {NOBODY}: {error.strerror}") from error
+    nothing = struct.pack("<II", 0x20080522, 0), bytes(24)  # _LINUX_CAPABILITY_VERSION_3, this process; no capability
+    if _libc.capset(*nothing) != 0:
+        raise FenceError(f"cannot give up root's capabilities: {os.strerror(ctypes.get_errno())}")
     # else /proc of our own children would be closed to us, who must look whether they keep a file open
     prctl("PR_SET_DUMPABLE", PR_SET_DUMPABLE, 1)
 

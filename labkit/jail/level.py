@@ -16,7 +16,6 @@ from labkit.errors import JailError
 
 _HERE = Path(__file__).parent
 _TRY_S = 20.0
-UNSAFE_FLAG = "--run-candidates-without-isolation"
 
 
 class Level(StrEnum):
@@ -25,6 +24,11 @@ class Level(StrEnum):
     SEALED = "sealed"
     FILTERED = "filtered"
     NONE = "none"
+
+    @classmethod
+    def of(cls, recorded: str) -> "Level":
+        """Return the level of a recorded result, whose first word it is."""
+        return cls(recorded.split()[0])
 
     @property
     def note(self) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,16 @@ import numpy as np  # isort: skip
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
 _END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
+
+
+_TRACE_LINES, _DETAIL_CHARS, _LINE_CHARS = 6, 3000, 200
+_LAST_WORDS = re.compile(
+    rb"(?:Fatal Python error: [^\n]{1,80}\n\n)?(?:Stack|Current thread[^\n]{0,40}) \(most recent call first\):\n"
+    rb"((?:  [^\n]{1,1000}\n)*)"
+    rb"(?:\nExtension modules: [^\n]*\n?)?"
+)
+"""What faulthandler writes to a candidate's output when a signal is about to end it."""
+_OWN_LINE = re.compile(rb'  File "<candidate>", line (\d{1,7}) in ([^\n]{1,80})')
 
 
 @dataclass(frozen=True)
@@ -267,15 +278,28 @@ class Nursery:
                     raise self._why_gone(order, budget_s) from gone
             except (Fault, ReportedFault) as fault:
                 channel.drain()
-                kind, detail = _account(fault)
-                self.failure = Failure(
-                    stage, kind, detail, clip, qp, frame(), printable(channel.output.decode("utf-8", "replace"))
-                )
+                self.failure = self._told(_account(fault), stage, clip, qp, frame(), bytes(channel.output))
                 return self.failure
             finally:
-                self.output += printable(channel.output.decode("utf-8", "replace"))[: 4000 - len(self.output)]
+                self.output += _printed(channel.output)[: 4000 - len(self.output)]
             self.cpu_s += usage.cpu_s
             return usage
+
+    def _told(
+        self, account: "_Account", stage: Stage, clip: str, qp: int | None, frame: int | None, output: bytes
+    ) -> Failure:
+        """Return a failure in words; of the lines that it names, the text is our own copy's."""
+        trace, source = account.trace, self.candidate.lines
+        if account.kind in (FailureKind.CRASHED, FailureKind.TIMED_OUT):
+            trace = trace or _last_words(output)
+        known = [(line, name) for line, name in trace if 0 < line <= len(source)][-_TRACE_LINES:]
+        lines = [f"line {line}, in {name}: {source[line - 1].strip()[:_LINE_CHARS]}" for line, name in known]
+        # indented: its own words cannot be taken for one of these lines
+        words = account.detail[:_DETAIL_CHARS].replace("\n", "\n    ")
+        return Failure(
+            stage, account.kind, printable("\n".join([words, *lines])), clip, qp,
+            account.frame if frame is None else frame, _printed(output), known[-1][0] if known else None,
+        )  # fmt: skip
 
     def _hand_over(self, order: str, channel: Channel) -> None:
         try:
@@ -310,7 +334,7 @@ class Nursery:
     def _why_gone(self, order: str, budget_s: float) -> Fault:
         usage = self._ended("nursery" if order == "load" else "child")
         if not os.WIFSIGNALED(usage.status):
-            return Fault(FailureKind.LEFT, f"left with exit status {os.WEXITSTATUS(usage.status)} and without a reply")
+            return Fault(FailureKind.LEFT, f"left with exit status {os.WEXITSTATUS(usage.status)}, expected a reply")
         number = os.WTERMSIG(usage.status)
         if number == signal.SIGXCPU:
             return _too_much_cpu(usage, budget_s)
@@ -338,12 +362,37 @@ def _loaded(body: bytearray) -> dict[str, str]:
         raise Fault(FailureKind.BROKE_PROTOCOL, "sent a report of its loading that cannot be read") from None
 
 
-def _account(fault: Fault | ReportedFault) -> tuple[FailureKind, str]:
-    """Return kind and detail; the child's own words are read with care, for they may be anything."""
+@dataclass(frozen=True)
+class _Account:
+    """Why a run ended: (line, function) are of the candidate's source, innermost last."""
+
+    kind: FailureKind
+    detail: str
+    trace: tuple[tuple[int, str], ...] = ()
+    frame: int | None = None
+
+
+def _account(fault: Fault | ReportedFault) -> _Account:
+    """Return why a run ended; the child's own words are read with care, for they may be anything."""
     if isinstance(fault, Fault):
-        return fault.kind, printable(fault.detail)
+        return _Account(fault.kind, fault.detail)
     try:
         report = json.loads(fault.body)
-        return FailureKind(report["kind"]), printable(str(report["detail"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return FailureKind.BROKE_PROTOCOL, "sent a report of its failure that cannot be read"
+        trace = tuple((line, " ".join(str(name)[:80].split())) for line, name in report["trace"] if type(line) is int)
+        frame = report.get("frame")
+        kind, detail = FailureKind(report["kind"]), str(report["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _Account(FailureKind.BROKE_PROTOCOL, "sent a report of its failure that cannot be read")
+    return _Account(kind, detail, trace, frame if type(frame) is int and 0 <= frame < 10**6 else None)
+
+
+def _last_words(output: bytes) -> tuple[tuple[int, str], ...]:
+    """Return the candidate's lines from what faulthandler wrote last, innermost last; they prove nothing."""
+    found = _LAST_WORDS.findall(output)
+    lines = _OWN_LINE.findall(found[-1]) if found else []
+    return tuple((int(line), name.decode("ascii", "replace")) for line, name in reversed(lines))
+
+
+def _printed(output: bytes | bytearray) -> str:
+    """Return what a candidate printed, without what faulthandler added to it."""
+    return printable(_LAST_WORDS.sub(b"", output).decode("utf-8", "replace"))

@@ -9,7 +9,10 @@ A reply is one byte of kind, the length as u64, the body:
 """
 
 import ast
+import collections
+import contextlib
 import ctypes
+import faulthandler
 import importlib
 import json
 import linecache
@@ -34,6 +37,8 @@ CONTRACT = {
     "clip": ("compress_video", "decompress_video"),
 }
 DETAIL_CHARS = 2000
+TRACE_LINES = 6
+"""Of the candidate's own lines, innermost last, that a failure names."""
 MIB = 2**20
 PR_SET_PDEATHSIG = 1
 CLONE = 56 if os.uname().machine == "x86_64" else 220
@@ -50,11 +55,11 @@ def prctl(option, value):
 
 
 class BrokenError(Exception):
-    """The candidate's fault, found by us: kind and detail of a failure."""
+    """The candidate's fault, found by us: kind and detail of a failure, its line and function, its frame."""
 
-    def __init__(self, kind, detail):
+    def __init__(self, kind, detail, place=(), frame=None):
         super().__init__(detail)
-        self.kind, self.detail = kind, detail
+        self.kind, self.detail, self.place, self.frame = kind, detail, place, frame
 
 
 class Pipe:
@@ -90,6 +95,7 @@ class Pipe:
 def nursery(control, blob, reply, output):
     """Load the candidate, answer, then fork a child for each request until the warden goes."""
     redirect_output(output)
+    leave_last_words()
     pipe = Pipe(blob, reply)
     order = json.loads(pipe.read_sized())
     try:
@@ -147,15 +153,29 @@ def redirect_output(output):
     os.close(output)
 
 
+def leave_last_words():
+    """Let whoever is ended by a signal write the lines it was at to its output, where the lab looks for them.
+
+    The first signal for too much CPU only does that; the next one, a second later, ends the process, also in
+    the middle of compiled code: sysv_signal gives the handler away when it is used (SA_RESETHAND).
+    """
+    faulthandler.enable(file=2, all_threads=False)
+    faulthandler.register(signal.SIGXCPU, file=2, all_threads=False)
+    _libc.sysv_signal.restype, _libc.sysv_signal.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+    handler = _libc.sysv_signal(signal.SIGXCPU, None)
+    _libc.sysv_signal(signal.SIGXCPU, handler)
+
+
 # --- loading -------------------------------------------------------------------------------------
 
 
 class Program:
-    """A loaded candidate."""
+    """A loaded candidate; `encoder` and `decoder` are the places that a wrong result is put down to."""
 
-    def __init__(self, module, form):
+    def __init__(self, module, form, places):
         self.module, self.form, self.warmed = module, form, "not warmed"
         self.compress, self.decompress = (module.__dict__[name] for name in CONTRACT[form])
+        self.encoder, self.decoder = (places.get(name, ()) for name in CONTRACT[form])
 
 
 def prepare(order, control):
@@ -163,7 +183,8 @@ def prepare(order, control):
     imports = imported_names(order["source"])
     for name in HEAVY:
         if name in imports:
-            importlib.import_module(name)
+            with contextlib.suppress(ImportError):  # the candidate's own import will fail, or is guarded
+                importlib.import_module(name)
     importlib.import_module("numpy")  # frames are arrays, whatever the candidate imports
     use_one_thread()
     limit_resources(order["limits"])
@@ -183,7 +204,7 @@ def load(order):
     sys.modules["candidate"] = module
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(keepends=True), SOURCE_NAME)
     exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), module.__dict__)
-    program = Program(module, contract_form(module))
+    program = Program(module, contract_form(module), result_places(source))
     if "numba" in sys.modules and order["warmup"]:
         program.warmed = warmup.warm(program, order["warmup"])
     if threading.active_count() > 1:
@@ -195,12 +216,28 @@ def load(order):
 
 def imported_names(source):
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source, SOURCE_NAME)):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
     return found
+
+
+def result_places(source):
+    """Return where each function gives its result, as (line, name): its one return statement, else its first line."""
+    places = {}
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.FunctionDef):
+            returns, queue = [], list(function.body)
+            while queue:
+                node = queue.pop()
+                if isinstance(node, ast.Return):
+                    returns.append(node.lineno)
+                elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+                    queue.extend(ast.iter_child_nodes(node))
+            places[function.name] = (returns[0] if len(returns) == 1 else function.lineno, function.name)
+    return places
 
 
 def use_one_thread():
@@ -260,29 +297,24 @@ def encode(program, pipe, config):
     count = config["frame_count"]
     if program.form == "clip":
         frames = [read_frame(pipe, config) for _ in range(count)]
-        pipe.send(b"P", checked_payload(program.compress(frames, dict(config))))
+        pipe.send(b"P", checked_payload(program.compress(frames, dict(config)), program.encoder))
         return
     for index in range(count):
         frame = read_frame(pipe, config)
-        pipe.send(b"P", checked_payload(program.compress(frame, index, dict(config))))
+        pipe.send(b"P", checked_payload(program.compress(frame, index, dict(config)), program.encoder))
 
 
 def decode(program, pipe, config):
     count = config["frame_count"]
     if program.form == "clip":
         frames = program.decompress(bytes(pipe.read_sized()), dict(config))
-        if type(frames) not in (list, tuple):
-            raise BrokenError(
-                "wrong type", f"{CONTRACT['clip'][1]} returned {type_name(frames)}, expected a list of frames"
-            )
-        if len(frames) != count:
-            raise BrokenError("wrong shape", f"{CONTRACT['clip'][1]} returned {len(frames)} frames, expected {count}")
-        for frame in frames:
-            pipe.send(b"F", *checked_planes(frame, config))
+        for index, frame in enumerate(checked_frames(frames, count, program.decoder)):
+            pipe.send(b"F", *checked_planes(frame, index, config, program.decoder))
         return
     for index in range(count):
         data = bytes(pipe.read_sized())
-        pipe.send(b"F", *checked_planes(program.decompress(data, index, dict(config)), config))
+        frame = program.decompress(data, index, dict(config))
+        pipe.send(b"F", *checked_planes(frame, index, config, program.decoder))
 
 
 def read_frame(pipe, config):
@@ -298,53 +330,69 @@ def read_frame(pipe, config):
     )
 
 
-def checked_payload(payload):
+def checked_payload(payload, place):
     if type(payload) is not bytes:  # a subclass could lie about its length
-        raise BrokenError("wrong type", f"the encoder returned {type_name(payload)}, expected bytes")
+        raise BrokenError("wrong type", f"the encoder returned {type_name(payload)}, expected bytes", place)
     return payload
 
 
-def checked_planes(frame, config):
+def checked_frames(frames, count, place):
+    if type(frames) not in (list, tuple):
+        raise BrokenError("wrong type", f"the decoder returned {type_name(frames)}, expected a list of frames", place)
+    if len(frames) != count:
+        raise BrokenError("wrong shape", f"the decoder returned {len(frames)} frames, expected {count}", place)
+    return frames
+
+
+def checked_planes(frame, index, config, place):
     numpy = sys.modules["numpy"]
+
+    def broken(kind, detail):
+        return BrokenError(kind, detail, place, index)
+
     if type(frame) not in (tuple, list) or len(frame) != 3:
         size = f" of {len(frame)}" if type(frame) in (tuple, list) else ""
-        raise BrokenError("wrong type", f"the decoder returned {type_name(frame)}{size}, expected a tuple (y, u, v)")
+        raise broken("wrong type", f"the decoder returned {type_name(frame)}{size}, expected a tuple (y, u, v)")
     width, height = config["width"], config["height"]
     shapes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
     planes = []
     for name, plane, shape in zip("yuv", frame, shapes, strict=True):
+        came = f"plane {name} of the decoded frame is"
         if type(plane) is not numpy.ndarray or plane.dtype != numpy.uint8:
             what = f"an array of {plane.dtype}" if type(plane) is numpy.ndarray else type_name(plane)
-            raise BrokenError(
-                "wrong type", f"plane {name} of the decoded frame is {what}, expected a numpy array of uint8"
-            )
+            raise broken("wrong type", f"{came} {what}, expected a numpy array of uint8")
         if plane.shape != shape:
-            raise BrokenError("wrong shape", f"plane {name} of the decoded frame is {plane.shape}, expected {shape}")
+            raise broken("wrong shape", f"{came} {plane.shape}, expected {shape} (rows, columns)")
         planes.append(plane.tobytes())
     return planes
 
 
 def type_name(value):
-    return type(value).__name__[:80]
+    return type.__dict__["__name__"].__get__(type(value))[:80]  # a metaclass may have a `__name__` of its own
 
 
 def describe(error):
-    """Return kind and detail of a failure; formatted here, since a hostile __str__ must stay in here."""
+    """Return what the lab is told of a failure; put into words here, since a hostile __str__ must stay in here."""
     if isinstance(error, BrokenError):
-        return {"kind": error.kind, "detail": error.detail[:DETAIL_CHARS]}
+        trace = [error.place] if error.place else []
+        return {"kind": error.kind, "detail": error.detail[:DETAIL_CHARS], "trace": trace, "frame": error.frame}
     kind = "out of memory" if isinstance(error, MemoryError) else "raised"
     try:
-        text = str(error)
+        text = str(error)[:DETAIL_CHARS]
     except BaseException:  # noqa: BLE001  (a candidate's exception may refuse to be printed)
         text = "(its text could not be made)"
-    lines = [f"{type_name(error)}: {text[:DETAIL_CHARS]}"]
+    return {"kind": kind, "detail": f"{type_name(error)}: {text}", "trace": list(own_lines(error))}
+
+
+def own_lines(error):
+    """Return (line, function) of the candidate's own lines that led to an exception, innermost last."""
+    lines = collections.deque(maxlen=TRACE_LINES)
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         if code.co_filename == SOURCE_NAME:
-            line = linecache.getline(SOURCE_NAME, trace.tb_lineno).strip()
-            lines.append(f"line {trace.tb_lineno}, in {code.co_name}: {line[:200]}")
+            lines.append((trace.tb_lineno, code.co_name))
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.filename == SOURCE_NAME:
-        lines.append(f"line {error.lineno}: {(error.text or '').strip()[:200]}")
-    return {"kind": kind, "detail": "\n".join(lines[:1] + lines[1:][-6:])}
+        lines.append((error.lineno, "<module>"))
+    return lines

@@ -3,6 +3,7 @@
 from labkit.view.changes import show_champion, show_change, show_changes, show_failures
 from labkit.view.code import show_code, show_diff
 from labkit.view.frames import show_frames
+from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
 
@@ -20,6 +21,7 @@ __all__ = [
     "show_failures",
     "show_frames",
     "show_generation",
+    "show_isolation",
     "show_points",
     "show_rates",
 ]

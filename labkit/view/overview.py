@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from labkit.adopt import REFERENCE, versus
 from labkit.campaign import Campaign
-from labkit.jail import ISOLATION, ISOLATION_NOTE
+from labkit.jail import Level
 from labkit.ledger import Entry
 from labkit.view.code import show_code
-from labkit.view.fragment import Fragment, bullets, note, percent, table
+from labkit.view.fragment import Fragment, bullets, note, percent, table, text
 from labkit.view.reproduce import command, settings_file
 from labkit.view.tables import entries_table, show_bd_rates
 
@@ -25,7 +25,7 @@ def overview(campaign: Campaign, entries: Sequence[Entry]) -> dict[str, object]:
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "answer": _answer(campaign, entries, adopted),
         "progress": _progress(campaign),
-        "isolation": _isolation(entries),
+        "isolation": show_isolation(campaign),
         "cost": f"{ledger.cost_usd():.2f} USD",
         "outcomes": _outcomes([entry for entry in entries if entry.generation > 0]),
         "alerts": [f"generation {row.generation}, {row.kind}: {row.text}" for row in ledger.alerts()],
@@ -87,11 +87,16 @@ def _progress(campaign: Campaign) -> str:
     return f"not complete: {max(done, 0)} of {asked} generations after the start are recorded"
 
 
-def _isolation(entries: Sequence[Entry]) -> dict[str, object]:
-    levels = sorted({entry.evaluation.isolation for entry in entries if entry.evaluation} or {ISOLATION})
-    open_wall = "none" in levels
-    words = ISOLATION_NOTE if open_wall else f"isolation: {', '.join(levels)}"
-    return {"text": words, "open": open_wall, "levels": ", ".join(levels)}
+def show_isolation(campaign: Campaign) -> Fragment:
+    """Show the wall that the campaign's candidates ran behind: a red banner if there was none."""
+    recorded = [row.isolation for row in campaign.ledger.generations().values()]
+    if not recorded:
+        return Fragment(note("isolation: nothing has run yet"), "isolation")
+    level = Level.of(recorded[-1])
+    colours = "border:1px solid #1a7f37" if level.fenced else "background:#b62324;color:#ffffff;font-weight:bold"
+    style = f"{colours};padding:6px 12px;border-radius:4px;margin:6px 0;text-align:left"
+    words = f"{level.note}; {recorded[-1].partition('(')[2].rstrip(')')}" if level.fenced else level.note
+    return Fragment(Markup('<div style="{}">{}</div>').format(Markup(style), text(words)), "isolation")
 
 
 def _outcomes(entries: Sequence[Entry]) -> str:

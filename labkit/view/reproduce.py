@@ -19,7 +19,7 @@ def command(settings: Settings, folder: Path) -> str:
     for key in Settings.model_fields:
         value = getattr(settings, key)
         if key not in ("rule", "limits") and value != getattr(default, key):
-            words += [f"--{key}", *_words(key, value)]
+            words += [f"--{key.replace('_', '-')}", *_words(key, value)]
     return shlex.join(words)
 
 
@@ -28,7 +28,7 @@ def _words(key: str, value: Any) -> list[str]:
         return list(value)
     if isinstance(value, tuple):
         return [",".join(map(str, value)) or "none"]
-    return [str(value)]
+    return [] if value is True else [str(value)]
 
 
 def settings_file(settings: Settings) -> str:
