@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("notebook", type=Path)
     sub.add_argument("output", type=Path)
     sub.add_argument("-p", nargs=2, action="append", metavar=("NAME", "VALUE"), help="a parameter of the notebook")
+    command(commands.doctor, runs=True)
     sub = command(commands.bench)
     sub.add_argument("benchmark", nargs="?", help="which one; none lists them")
     return parser

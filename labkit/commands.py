@@ -318,6 +318,17 @@ def notebook(args: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(args: argparse.Namespace) -> int:
+    """Show what this machine has, from fences to disk, and the one command that adds what is missing."""
+    from rich.console import Console
+
+    from labkit.doctor import examine, show
+
+    facts = examine(Path(args.runs) if args.runs else None)
+    _print_json(facts) if args.json else show(facts, Console(highlight=False))
+    return 0 if facts["isolation"]["level"] else 1
+
+
 def bench(args: argparse.Namespace) -> int:
     """Run a benchmark and print medians."""
     from labkit import bench as benches

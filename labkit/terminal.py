@@ -4,9 +4,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.box import HORIZONTALS
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -14,12 +16,25 @@ from rich.text import Text
 from labkit.adopt import REFERENCE
 from labkit.campaign import Campaign
 from labkit.jail import Wall
+from labkit.jail.wire import printable
 from labkit.ledger import Entry
 from labkit.progress import read_progress
 from labkit.rd import RDPoint
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_LONGEST = 1_000_000
+"""Characters of one text that are shown: more than any source that passes the check."""
+
+
+class _Terminal(Console):
+    """A console to which words of others do nothing: control and direction characters are shown, never sent."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, plain strings with what cannot be seen as escapes."""
+        super().print(*(printable(o, _LONGEST) if isinstance(o, str) else o for o in objects), **options)
+
+
+out = _Terminal(highlight=False, emoji=False)
+err = _Terminal(stderr=True, highlight=False, emoji=False)
 
 _STYLES = {"adopted": "green", "rejected": "yellow", "failed": "red"}
 _POLL_S = 0.25
@@ -35,8 +50,8 @@ class _Rate(ProgressColumn):
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
-        console=err, transient=True, disable=not err.is_terminal,
+        TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(), _Rate(),
+        TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
 
 
@@ -47,7 +62,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task(label, total=None)
 
         def move(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=f"{label}: {what}")
+            bar.update(task, completed=done, total=total, description=printable(f"{label}: {what}"))
 
         yield move
 
@@ -70,9 +85,8 @@ def following(folder: Path, generation: int) -> Iterator[None]:
                 jobs = state["jobs"]
                 busy = [f"{name}: {job['what']}" for name, job in jobs.items() if job["done"] < job["total"]]
                 done, total = (sum(job[key] for job in jobs.values()) for key in ("done", "total"))
-                bar.update(
-                    task, completed=done, total=total, description=f"generation {generation} {'; '.join(busy[:2])}"
-                )
+                words = printable(f"generation {generation} {'; '.join(busy[:2])}")
+                bar.update(task, completed=done, total=total, description=words)
 
     with _bar() as bar:
         thread = threading.Thread(target=follow, args=(bar,), daemon=True)
@@ -91,8 +105,9 @@ def percent(value: float | None) -> str:
 
 def campaign_table(campaign: Campaign) -> Table:
     """Return one line for each candidate."""
+    name = _literal(campaign.folder.name)
     table = Table(
-        title=f"{campaign.folder.name}: percent of bits at equal PSNR (BD-rate, negative is better); x265: {REFERENCE}",
+        title=f"{name}: percent of bits at equal PSNR (BD-rate, negative is better); x265: {REFERENCE}",
         title_justify="left", box=HORIZONTALS, show_lines=True,
     )  # fmt: skip
     for name in ("gen", "no"):
@@ -124,22 +139,26 @@ def _cells(campaign: Campaign, entry: Entry) -> list[Text]:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return `text` on one line, cut between words to about `limit` characters."""
-    flat = " ".join(text.split())
+    """Return `text` on one line that can be shown, cut between words to about `limit` characters."""
+    flat = printable(" ".join(text.split()))
     return flat if len(flat) <= limit else flat[:limit].rsplit(" ", 1)[0] + " ..."
+
+
+def _literal(text: str) -> str:
+    """Return `text` for where rich looks for markup: what it says is shown, nothing that it asks for is done."""
+    return escape(printable(text))
 
 
 def points_table(points: Sequence[RDPoint], title: str) -> Table:
     """Return one line for each rate point."""
-    table = Table(
-        title=f"{title}: PSNR and worst 16x16 block in dB", title_justify="left", box=HORIZONTALS, padding=(0, 1, 0, 0)
-    )
+    words = f"{_literal(title)}: PSNR and worst 16x16 block in dB"
+    table = Table(title=words, title_justify="left", box=HORIZONTALS, padding=(0, 1, 0, 0))
     table.add_column("clip", overflow="fold")
     for name in ("QP", "bytes", "kbps", "PSNR", "PSNR-Y", "SSIM", "worst", "encode s", "decode s"):
         table.add_column(name, justify="right", no_wrap=True)
     for p in points:
         table.add_row(
-            p.clip, str(p.qp), f"{p.bytes:,}", f"{p.rate_kbps:.1f}", f"{p.psnr_db:.2f}", f"{p.psnr_y_db:.2f}",
+            _literal(p.clip), str(p.qp), f"{p.bytes:,}", f"{p.rate_kbps:.1f}", f"{p.psnr_db:.2f}", f"{p.psnr_y_db:.2f}",
             f"{p.ssim:.4f}", f"{p.worst_block_db:.1f}", f"{p.encode_s:.2f}", f"{p.decode_s:.2f}",
         )  # fmt: skip
     return table

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -65,25 +66,26 @@ class Fence:
 
 def fences() -> tuple[Fence, ...]:
     """Return each fence and whether it stands here, tried by putting it around a throw-away process."""
-    reasons = _try_fences("")
-    sealed = _try_fences("bubblewrap")
+    reasons, sealed = _try_fences(""), _try_fences("bubblewrap")
     found = [Fence(name, covers, reasons[name], remedy) for name, (covers, remedy) in _INNER.items() if name in reasons]
-    outer_reason = next((reason for reason in sealed.values() if reason), "")
-    remedy = _BWRAP_INSTALL if shutil.which("bwrap") is None else _BWRAP_ALLOW
-    found.append(Fence("bubblewrap and namespaces", _OUTER, outer_reason, remedy))
+    outer_reason = next((reason for name, reason in sealed.items() if reason and not reasons.get(name)), "")
+    remedy = next((fence.remedy for fence in found if fence.missing == outer_reason), _outer_remedy())
+    found.append(Fence("bubblewrap", _OUTER, outer_reason, remedy))
     return tuple(f if f.missing else Fence(f.name, f.covers) for f in found)
 
 
 _INNER = {
+    "Linux": ("all of them are Linux's own", "run the lab in Docker, or on Windows in WSL2"),
     "/proc": ("the lab sees and ends every process that it started", "mount -t proc proc /proc"),
+    "a process": ("each candidate has a process of its own", "raise the limit of processes: ulimit -u"),
     "mount namespace": (
-        "a Python below a closed home stays readable without root",
-        "use a Python that every user can read, such as /usr/bin/python3",
+        "a Python below a closed home stays readable once root is dropped",
+        "rm -r .venv && /usr/bin/python3 ./lab doctor (any Python that all users can read)",
     ),
     "unprivileged uid": ("started as root, candidates run as nobody", "start the lab as an ordinary user"),
     "Landlock": (
         "files, TCP, sockets and signals to other processes",
-        "boot a kernel from 5.13 on, with landlock in its `lsm=` list",
+        "boot a kernel from 5.13 on with landlock in its `lsm=` list; in a container, allow landlock_* in its profile",
     ),
     "supervised forks": (
         "one process for each run and not one more",
@@ -93,11 +95,27 @@ _INNER = {
 }
 """What each inner fence covers, and what adds it."""
 _OUTER = "an own file tree, process tree, network and IPC: what is not there cannot be attacked"
-_BWRAP_INSTALL = "apt install bubblewrap"
-_BWRAP_ALLOW = (
-    "allow unprivileged user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0 "
-    "(Ubuntu), or run the container with --security-opt seccomp=unconfined"
-)
+_SWITCHES = {
+    "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),  # Ubuntu from 23.10 on
+    "kernel.unprivileged_userns_clone": ("0", "1"),
+    "user.max_user_namespaces": ("0", "15000"),
+}
+"""Kernel settings that forbid an ordinary user's namespaces: the value that does, one that allows them."""
+
+
+def _outer_remedy() -> str:
+    """Return the command that adds bubblewrap or, where it is, what it needs; the machine itself says which."""
+    if shutil.which("bwrap") is None:
+        return "apt install bubblewrap"
+    for name, (forbids, allows) in _SWITCHES.items() if os.geteuid() else ():
+        switch = Path("/proc/sys", *name.split("."))
+        if switch.exists() and switch.read_text().strip() == forbids:
+            return f"sysctl {name}={allows}"
+    capability = "" if os.geteuid() else "--cap-add SYS_ADMIN "
+    return (
+        f"in a container: docker run {capability}--security-opt seccomp=unconfined "
+        "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+    )
 
 
 @functools.cache
@@ -116,11 +134,9 @@ def choose(minimum: Level = Level.FILTERED) -> Level:
     levels = available_levels()
     if levels and (minimum is Level.FILTERED or levels[0] is Level.SEALED):
         return levels[0]
-    lacking = [
-        fence for fence in fences() if fence.missing and (not levels or fence.name == "bubblewrap and namespaces")
-    ]
-    inner = [fence for fence in lacking if fence.name != "bubblewrap and namespaces"] or lacking
-    what = "; ".join(f"{fence.name}: {fence.missing} (to add it: {fence.remedy})" for fence in inner)
+    *inner, outer = fences()
+    lacking = [fence for fence in inner if fence.missing] or [outer]
+    what = "; ".join(f"{fence.name}: {fence.missing} (to add it: {fence.remedy})" for fence in lacking)
     raise JailError(f"isolation {minimum} was asked for and does not stand here: {what}; `labkit doctor` tells more")
 
 
@@ -202,20 +218,24 @@ def _links() -> list[str]:
 @functools.cache
 def _try_fences(outer: str) -> dict[str, str]:
     """Return, for each fence, why it does not stand here, "" if it does; tried in a process of its own."""
+    if platform.system() != "Linux":
+        return {outer or "Linux": f"this is {platform.system()}, which has none of them"}
     if not Path("/proc/self/stat").exists():
-        return {"/proc": "it is not mounted"}
+        return {outer or "/proc": "no /proc is mounted"}
     if outer and shutil.which("bwrap") is None:
         return {outer: "the program bwrap is not installed"}
     command = [*(_outer() if outer else ()), *_python(), str(_HERE / "fence.py"), *readable_trees()]
     try:
         done = subprocess.run(command, env=environment(), cwd="/", capture_output=True, text=True, timeout=_TRY_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return {outer or "seccomp": f"trying it failed: {error}"}
+    except OSError as error:
+        return {outer or "a process": f"none could be started: {error.strerror}"}
+    except subprocess.TimeoutExpired:
+        return {outer or "a process": f"it did not answer within {_TRY_S:g} s"}
     if done.returncode != 0:
         words = _last_line(done.stderr.splitlines()) or f"exit status {done.returncode}"
-        return {outer or "seccomp": f"trying it ended with: {words}"}
+        return {outer or "a process": f"it ended with: {words}"}
     reasons: dict[str, str] = json.loads(done.stdout)
-    return {"/proc": "", **reasons}
+    return {"/proc": "", **{name: reason.removeprefix(f"{name}: ") for name, reason in reasons.items()}}
 
 
 def _last_line(lines: Sequence[str]) -> str:

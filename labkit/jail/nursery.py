@@ -271,7 +271,7 @@ class Nursery:
                         return Usage(0.0, 0.0, 0)
                     channel.finish()
                     usage = self._ended("child")
-                    if usage.cpu_s > math.ceil(budget_s) + 0.5:  # a candidate may have raised its own limit
+                    if usage.cpu_s > math.ceil(budget_s):  # its own limit only warns, and can be raised
                         raise _too_much_cpu(usage, budget_s)
                 except Gone as gone:
                     channel.drain()

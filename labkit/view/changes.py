@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from labkit.campaign import Campaign, Generation
-from labkit.candidate import Evaluation, Failure
+from labkit.candidate import Evaluation
 from labkit.ledger import Entry
 from labkit.view.code import count_changes, show_code, show_diff
 from labkit.view.fragment import Fragment, block, note, text
@@ -67,13 +67,6 @@ def failure_blocks(evaluation: Evaluation) -> Markup:
     """Return a failure with its place, detail and output; what a sound candidate printed, too."""
     html, output = Markup(""), evaluation.output
     if failure := evaluation.failure:
-        html += note(f"failed: {_place(failure)}") + block(failure.detail)
+        html += note(f"failed: {failure.kind} ({failure.place})") + block(failure.detail)
         output = failure.output or output
     return html + (note("it printed:") + block(output) if output else Markup(""))
-
-
-def _place(failure: Failure) -> str:
-    place = [f"stage {failure.stage}", failure.clip and f"clip {failure.clip}"]
-    place += [f"QP {failure.qp}"] if failure.qp is not None else []
-    place += [f"frame {failure.frame}"] if failure.frame is not None else []
-    return f"{failure.kind} ({', '.join(filter(None, place))})"

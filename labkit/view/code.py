@@ -87,7 +87,7 @@ def count_changes(old: str, new: str) -> Change:
 
 def _lines(source: str) -> tuple[str, ...]:
     """Return the lines of a source, with everything that a browser would act on or hide shown as an escape."""
-    lines = printable(source.replace("\r\n", "\n"), LONGEST).split("\n")
+    lines = printable(source.replace("\r\n", "\n").replace("\r", "\n"), LONGEST).split("\n")
     if lines and not lines[-1]:
         lines.pop()
     if len(lines) > MAX_LINES:

@@ -6,6 +6,7 @@ sending them, and leaves escaped.
 """
 
 import base64
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,13 +32,14 @@ class Fragment:
     title: str
 
     def _repr_html_(self) -> str:
-        return str(self.html)
+        # Jupyter typesets what stands between $ and $, or behind a backslash: an element of its own ends that
+        return re.sub(r"(<[^>]*>)|([$\\])", lambda m: m[1] or f"<span>{m[2]}</span>", self.html)
 
     def __html__(self) -> Markup:
         return self.html
 
     def __repr__(self) -> str:
-        return f"<{self.title}>"
+        return f"<{printable(self.title)}>"
 
 
 def text(value: object) -> Markup:

@@ -9,7 +9,7 @@ from labkit.campaign import Campaign, Generation
 from labkit.candidate import Evaluation
 from labkit.ledger import Entry
 from labkit.rd import RDPoint
-from labkit.view.fragment import Fragment, bullets, chip, note, percent, table, text
+from labkit.view.fragment import Fragment, block, bullets, chip, note, percent, table, text
 
 _POINT_COLUMNS = ("clip", "QP", "kbps", "bytes", "PSNR (dB)", "PSNR-Y (dB)", "SSIM", "worst block (dB)",
                   "encode (s)", "decode (s)", "bitstream")  # fmt: skip
@@ -62,7 +62,7 @@ def reasons(entry: Entry, whole: bool = True) -> Markup:
 def show_points(evaluation: Evaluation) -> Fragment:
     """Return every rate point of a candidate; the failure where there is none."""
     if evaluation.failure is not None:
-        return Fragment(note(str(evaluation.failure)), "failure")
+        return Fragment(block(str(evaluation.failure)), "failure")
     rows = [_point_row(point) for point in evaluation.points]
     return Fragment(table(_POINT_COLUMNS, rows, numbers=_POINT_COLUMNS[1:]), "rate points")
 

@@ -1,0 +1,23 @@
+"""Keeps a file open that it may read: where it has been read to is the same for all who inherit it.
+
+class: stash
+in the jail: load: does not keep the contract
+refused by check: yes
+seen from outside: stash; whoever keeps a file open after loading does not come to a run
+safe control: yes
+"""
+
+import os
+
+
+def at_load():
+    return os.open("/dev/shm/../../lib64/ld-linux-x86-64.so.2" if not os.access(os.__file__, 4) else os.__file__, 0)
+
+
+def in_encoder(frame, index, config):
+    os.lseek(KEPT, int(frame[0][0, 0]), os.SEEK_SET)
+    return b""
+
+
+def in_decoder(data, index, config):
+    return painted(bytes([os.lseek(KEPT, 0, os.SEEK_CUR)]), config)
