@@ -30,7 +30,19 @@ HEAD = struct.Struct("<cQ")
 LENGTH = struct.Struct("<Q")
 FORK = 0x8000 | signal.SIGCHLD  # CLONE_PARENT: the child is the supervisor's, as it is the warden's in the jail
 CLONE = 56 if os.uname().machine == "x86_64" else 220
-USUAL = ["ctypes", "encodings.idna", "json", "subprocess", "pickle", "codecs", "traceback", "random", "zlib", "numpy.random", "numpy.lib.format"]
+USUAL = [
+    "ctypes",
+    "encodings.idna",
+    "json",
+    "subprocess",
+    "pickle",
+    "codecs",
+    "traceback",
+    "random",
+    "zlib",
+    "numpy.random",
+    "numpy.lib.format",
+]
 KEPT = 1 << 16
 """Bytes of a reply that are reported."""
 SUPERVISOR, NURSERY = os.getpid(), [0]
@@ -215,7 +227,7 @@ class Supervisor:
             "loaded": loaded,
             "runs": self.runs,
             "output": self.output.decode("utf-8", "replace"),
-            "nursery_ended": self.reaped(NURSERY[0]) or not loaded and self.wait_for_end(),
+            "nursery_ended": self.reaped(NURSERY[0]) or (not loaded and self.wait_for_end()),
             "left": [f"pid {pid}" for pid in self.descendants() if pid != NURSERY[0]],
         }
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-
 from hostile_files import ATTACK_QP, HONEST_QP, Attack, honest
 from hostile_world import CLIP_STARTS, Outcome, World
+
 from labkit.candidate import Candidate, Evaluation, Failure, first_sentence
 from labkit.clip import Clip, Frame
 from labkit.errors import JailError

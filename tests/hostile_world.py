@@ -165,7 +165,10 @@ class World:
     def _start_victim(self) -> None:
         user = {"user": self.uid, "group": self.uid, "extra_groups": []} if os.geteuid() == 0 else {}
         self.victim = subprocess.Popen(
-            ["/bin/sleep", "600"], env={"KEY": self.token}, start_new_session=True, **user  # type: ignore[call-overload]
+            ["/bin/sleep", "600"],
+            env={"KEY": self.token},
+            start_new_session=True,
+            **user,  # type: ignore[call-overload]
         )
         it = psutil.Process(self.victim.pid)
         calm = 0

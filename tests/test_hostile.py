@@ -6,15 +6,15 @@ no harm there would prove nothing here. Last, what the static check says of it i
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-
-import hostile_files
-from hostile_files import CLASSES, CODEC, Attack, HeaderError, attacks, complete, honest, parse
+from hostile_files import CLASSES, Attack, attacks
 from hostile_runner import control_uid, in_jail, in_the_open, jail_uid, key_in_the_environment
 from hostile_world import Post, World
+
 from labkit.jail import Level, available_levels
 from labkit.policy import check
 
@@ -90,3 +90,16 @@ def test_without_the_jail_it_does_its_harm(attack: Attack, post: Post) -> None:
         assert attack.sign in signs, f"{outcome.verdict}; {outcome.came_out[-600:]!r}"
     finally:
         world.close()
+
+
+@pytest.mark.parametrize("attack", attacks(), ids=named)
+def test_the_static_check_says_what_the_header_tells(attack: Attack) -> None:
+    places = dict.fromkeys(re.findall(r"@([A-Z]+)@", attack.text), "1")
+    assert bool(check(attack.source(places))) == attack.refused
+
+
+def test_there_are_sixty_attacks_of_every_class() -> None:
+    by_class = Counter(attack.name.partition("/")[0] for attack in attacks())
+    assert sum(by_class.values()) >= 60
+    assert set(by_class) == set(CLASSES) - {"baked", "bypass", "text"}  # to come
+    assert sum(1 for attack in attacks() if not attack.control) >= 100  # run without the jail, too

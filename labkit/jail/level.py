@@ -183,7 +183,7 @@ def readable_trees() -> list[str]:
 
 
 def _site_packages() -> list[str]:
-    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    return [os.path.realpath(path) for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 
 
 def _python() -> list[str]:

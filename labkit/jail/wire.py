@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 import unicodedata
+from typing import NoReturn
 
 from labkit.candidate import FailureKind
 from labkit.errors import JailError
@@ -21,6 +22,7 @@ _LENGTH = struct.Struct("<Q")
 _PIPE_BYTES = 1 << 20
 _MAX_FAILURE_BYTES = 64 * 1024
 _STOP_POLL_S = 0.2
+_EARLY_S = 1.0
 
 
 class Fault(Exception):  # noqa: N818  (never an error: it becomes a Failure)
@@ -107,8 +109,7 @@ class Channel:
     def send(self, *parts: bytes | memoryview) -> None:
         """Write all parts; a reply that is there before them is the child's fault."""
         if self._ready(self._reply, select.POLLIN):
-            self.receive(b"", 0)  # a failure that the child reports raises here with its own words
-            raise Fault(FailureKind.BROKE_PROTOCOL, "a reply came before its request was sent")
+            self._early_reply()
         for part in parts:
             view = memoryview(part).cast("B")
             while len(view):
@@ -119,6 +120,18 @@ class Channel:
                     continue
                 except BrokenPipeError:
                     return  # the child is gone: what it left in the reply pipe, or its status, tells why
+
+    def _early_reply(self) -> NoReturn:
+        """End the run for a reply before its request: with the child's own words, if it reports a failure."""
+        self.deadline = min(self.deadline, time.monotonic() + _EARLY_S)  # a reply that is cut would never end
+        early = "a reply came before its request was sent"
+        try:
+            self.receive(b"", 0)
+        except Gone:
+            raise
+        except Fault as fault:
+            raise Fault(FailureKind.BROKE_PROTOCOL, early) from fault
+        raise Fault(FailureKind.BROKE_PROTOCOL, early)
 
     def send_sized(self, data: bytes) -> None:
         """Write `data` with its length before it."""
