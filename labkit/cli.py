@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(commands.show, runs=True)
     sub.add_argument("run")
     sub.add_argument("number", type=_count, nargs="?", help="a candidate's number")
-    sub.add_argument("--source", action="store_true", help="print its source too")
+    sub.add_argument("--source", action="store_true", help="its source too, escaped; its bytes: versions/, rejected/")
     sub = command(commands.report, runs=True)
     sub.add_argument("run")
     sub.add_argument("--output", type=Path)

@@ -249,6 +249,7 @@ def compare(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """Show a campaign's table, or one of its candidates with its reasons and source."""
     from labkit.campaign import Campaign
+    from labkit.jail.wire import printable
     from labkit.terminal import campaign_table, out, points_table
 
     with Campaign.open(_run(args)) as campaign:
@@ -266,7 +267,7 @@ def show(args: argparse.Namespace) -> int:
             if entry.evaluation and entry.evaluation.points:
                 out.print(points_table(entry.evaluation.points, f"candidate {entry.candidate.hash[:12]}"))
             if args.source:
-                print(entry.candidate.source)
+                print(printable("\n".join(entry.candidate.lines), 10**6))
     return 0
 
 

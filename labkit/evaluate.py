@@ -95,7 +95,7 @@ def refused(candidate: Candidate) -> Failure | None:
     findings = check(candidate.source)
     if not findings:
         return None
-    return Failure(Stage.CHECK, FailureKind.REFUSED, "\n".join(map(str, findings)))
+    return Failure(Stage.CHECK, FailureKind.REFUSED, "\n".join(map(str, findings)), line=findings[0].line or None)
 
 
 def _measure_all(

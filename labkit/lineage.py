@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labkit.candidate import Candidate
 from labkit.errors import LineageError
+from labkit.jail.wire import printable
 
 _IDENTITY = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
 # what the user has set up for other repositories must neither stop a commit nor change a byte of a source
@@ -68,7 +69,7 @@ class Lineage:
         folder.mkdir(exist_ok=True)
         (folder / f"{number:04d}.py").write_text(candidate.source, encoding="utf-8", errors="replace", newline="")
         told = "\n".join((candidate.hypothesis, *reasons)) + "\n"
-        (folder / f"{number:04d}.txt").write_text(told, encoding="utf-8", errors="replace")
+        (folder / f"{number:04d}.txt").write_text(printable(told, 10**6), encoding="utf-8")
 
     def _git(self, *args: str, text: str = "") -> bytes:
         # a hook or a rebase that started us must not lend its repository
@@ -100,4 +101,4 @@ def _message(tag: str, candidate: Candidate, trailers: dict[str, str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.replace("\0", " ").split())
+    return printable(" ".join(text.replace("\0", " ").split()))

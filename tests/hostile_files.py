@@ -141,6 +141,11 @@ class Attack:
         return functions(self.text)
 
     @property
+    def alone(self) -> bool:
+        """Whether the file is a whole candidate, without the honest codec."""
+        return bool(self.hooks & {"compress_video_frame", "compress_video"})
+
+    @property
     def decodes(self) -> bool:
         """Whether the attack needs a decoder's run."""
         return bool(self.hooks & {"in_decoder", "decompress_video_frame", "decompress_video"})
@@ -161,7 +166,7 @@ def complete(text: str) -> str:
     """Return a candidate: the attack's text, the honest codec, and the contract's functions that call both."""
     defined = functions(text)
     if defined & {"compress_video_frame", "compress_video"}:
-        return text
+        return text  # it stands alone
     encoder = HOSTILE_ENCODER if "in_encoder" in defined else PLAIN_ENCODER
     decoder = HOSTILE_DECODER if "in_decoder" in defined else PLAIN_DECODER
     load = AT_LOAD if "at_load" in defined else ""
@@ -187,7 +192,7 @@ def parse(name: str, text: str) -> Attack:
         HeaderError: a line is missing, unknown, given twice, or says something that has no meaning.
     """
     docstring = ast.get_docstring(ast.parse(text)) or ""
-    tries, _, rest = docstring.partition("\n\n")
+    tries, _, rest = docstring.rpartition("\n\n")
     fields = read_fields(name, rest)
     group = one_of(name, "class", fields["class"], CLASSES)
     verdicts, _, hears = fields["in the jail"].partition("; hears ")

@@ -73,7 +73,7 @@ def in_jail(attack: Attack, world: World, level: Level) -> tuple[Outcome, str]:
     try:
         with Nursery(candidate, fitting(attack), level) as nursery:
             failure = strike(nursery, attack, outcome)
-            trouble = "" if failure else honest_trouble(nursery, level)
+            trouble = "" if failure or attack.alone else honest_trouble(nursery, level)
         outcome.taken = failure is None
         _record(outcome, failure, nursery)
     except JailError as error:  # a candidate has brought down what is not its own
@@ -82,8 +82,8 @@ def in_jail(attack: Attack, world: World, level: Level) -> tuple[Outcome, str]:
     outcome.left += [f"{p}" for p in world.survivors()]
     fresh = {name: Clip(name, clip.data, WIDTH, HEIGHT, clip.fps).hash for name, clip in clips().items()}
     outcome.input_changed = fresh != hashes
-    outcome.rendered = rendered(candidate, failure, outcome.output)
-    if failure or outcome.fell:
+    outcome.page, outcome.lines = shown(candidate, failure, outcome.output)
+    if failure or outcome.fell or attack.alone:
         with Nursery(Candidate(honest()), LIMITS, level) as another:
             trouble = honest_trouble(another, level)
     return outcome, trouble
@@ -125,14 +125,11 @@ def _record(outcome: Outcome, failure: Failure | None, nursery: Nursery) -> None
         outcome.came_out += f"{failure}\n{failure.output}".encode()
 
 
-def rendered(candidate: Candidate, failure: Failure | None, output: str) -> str:
-    """Return all that people are shown of a candidate, in HTML and on a terminal."""
-    if failure is None and not output:
-        output = "(nothing)"
-    shown = Evaluation(candidate.hash, "", failure=failure, output=output) if failure else None
-    parts = [failure_blocks(shown)] if shown else [block(output)]
-    parts += [block(first_sentence(candidate.source)), show_code(candidate.source).html]
-    return "".join(map(str, parts)) + (f"{failure}{failure.output}" if failure else output)
+def shown(candidate: Candidate, failure: Failure | None, output: str) -> tuple[str, str]:
+    """Return all that people are shown of a candidate: as HTML, and as lines on a terminal."""
+    told = failure_blocks(Evaluation(candidate.hash, "", failure=failure, output=output)) if failure else block(output)
+    page = [told, block(first_sentence(candidate.source)), show_code(candidate.source).html]
+    return "".join(map(str, page)), f"{failure}{failure.output}" if failure else output
 
 
 def honest_trouble(nursery: Nursery, level: Level) -> str:
@@ -224,7 +221,7 @@ def _outcome(report: dict[str, object]) -> Outcome:
         hung=any(bool(run["hung"]) for run in runs) or not report.get("loaded", True),
         left=[str(one) for one in report.get("left", ())],  # type: ignore[attr-defined]
         input_changed=bool(report.get("input_changed")),
-        rendered=output,
+        page=output,
     )
 
 

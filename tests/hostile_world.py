@@ -22,9 +22,12 @@ import numpy as np
 import psutil
 from hostile_files import Attack
 
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|<script|<img")
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MARKUP = re.compile("<script|<img|</?b>")
 SHARED_FOLDERS = ("/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp", "/run/lock")
 MIB = 2**20
+BULK = {"PADDING": "x" * (300 << 10), "CONSTANT": "x" * (70 << 10), "QUARTER": "x" * (50 << 10)}
+"""What a source is stuffed with that holds more than it may."""
 
 
 @dataclass
@@ -38,7 +41,8 @@ class Outcome:
         taken: whether the attacked run was taken for a good result.
         fell: whether more than the attacked run was brought down.
         left: processes that were there when all was over.
-        rendered: what a reader is shown of it.
+        page: what a reader is shown of it as HTML.
+        lines: what a reader is shown of it on a terminal.
     """
 
     verdict: str
@@ -50,7 +54,8 @@ class Outcome:
     hung: bool = False
     left: list[str] = field(default_factory=list)
     input_changed: bool = False
-    rendered: str = ""
+    page: str = ""
+    lines: str = ""
 
     @property
     def refusals(self) -> set[int]:
@@ -127,14 +132,14 @@ class World:
         self.token = "token" + secrets.token_hex(12)
         self.name = "h" + secrets.token_hex(6)
         self.folder = Path(tempfile.mkdtemp(prefix="hostile-"))
-        self.cold = cold_file()
+        self.cold = Path(tempfile.mkdtemp(prefix="hostile-", dir="/var/tmp")) / "cold"
         self.victim: subprocess.Popen[bytes] | None = None
         try:
             self._furnish()
             if "@PID@" in attack.text:
                 self._start_victim()
             self._before = self._state()
-            evict(self.cold)
+            self._forget()
         except BaseException:
             self.close()
             raise
@@ -145,7 +150,8 @@ class World:
         keys.mkdir(parents=True)
         names = self.folder / "names"
         names.mkdir()
-        (self.folder / "cwd").mkdir(mode=0o777)
+        (self.folder / "cwd").mkdir()
+        (self.folder / "cwd").chmod(0o777)
         pixels = np.frombuffer(self.token.encode(), np.uint8)
         files = {
             self.folder / "canary": self.token.encode() + b"\n",
@@ -161,6 +167,21 @@ class World:
             if os.geteuid() == 0:
                 os.chown(path, self.uid, self.uid)
         (self.folder / "victim").chmod(0o666)
+        self.cold.parent.chmod(0o755)
+        with self.cold.open("wb") as file:
+            file.write(b"x" * (12 * MIB if "@COLD@" in self.attack.text else 1))
+            file.flush()
+            os.fsync(file.fileno())  # only what is on the disk can be dropped from memory
+        (self.folder / "shelf").mkdir()
+        for number in range(90):
+            (self.folder / "shelf" / f"{number:02}").write_text("book")
+
+    def _forget(self) -> None:
+        """Undo what reading leaves behind: access times, and pages in the cache."""
+        for path in (self.folder / "shelf").iterdir():
+            os.utime(path, ns=(0, path.stat().st_mtime_ns))  # the kernel notes a reading only after a change
+        evict(self.cold)
+        evict(library())
 
     def _start_victim(self) -> None:
         user = {"user": self.uid, "group": self.uid, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -190,6 +211,8 @@ class World:
             "PID": str(self.victim.pid if self.victim else 0),
             "NAME": self.name,
             "COLD": str(self.cold),
+            "LIBRARY": str(library()),
+            **BULK,
         }
 
     # --- what is seen afterwards -------------------------------------------------------------------
@@ -241,7 +264,7 @@ class World:
             "hang": outcome.hung,
             "flood": len(outcome.output) > MIB,
             "input": outcome.input_changed,
-            "raw": bool(HIDDEN.search(outcome.rendered)),
+            "raw": bool(HIDDEN.search(outcome.page + outcome.lines) or MARKUP.search(outcome.page)),
             "none": False,
         }
         return {sign for sign, there in found.items() if there}
@@ -258,6 +281,7 @@ class World:
                 self.victim.kill()
             self.victim.wait()
         shutil.rmtree(self.folder)
+        shutil.rmtree(self.cold.parent)
 
     def survivors(self) -> list[psutil.Process]:
         """Return processes that carry this attack's name, as their own or in their environment."""
@@ -294,9 +318,9 @@ def describe_process(process: subprocess.Popen[bytes]) -> tuple[object, ...]:
     return (it.status(), it.nice(), it.ionice(), tuple(it.cpu_affinity() or ()), told)
 
 
-def cold_file() -> Path:
-    """Return a large file of the installed packages that nobody has mapped: readable even in the jail."""
-    return Path(np.__file__).with_name("lib") / "_npyio_impl.py"
+def library() -> Path:
+    """Return a large file of the installed packages that no process of the suite needs: readable even in the jail."""
+    return Path(np.__file__).parents[1] / "llvmlite" / "binding" / "libllvmlite.so"
 
 
 def evict(path: Path) -> None:

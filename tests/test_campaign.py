@@ -69,8 +69,9 @@ def test_each_candidate_gets_the_verdict_that_it_earned(finished: Campaign) -> N
     assert wasteful.verdict.bd_rate_pct > 2
     assert "got worse" in wasteful.verdict.reasons[1]
     assert better.verdict.bd_rate_pct < -10
+    line = RAISES.split("\n").index("    raise OSError('the decoder gave up')") + 1
     assert raises.verdict.reasons[0].startswith(
-        "failed: raised (decode, shapes, QP 37, frame 0): OSError: the decoder gave up"
+        f"failed: raised (decode, shapes, QP 37, frame 0, line {line}): OSError: the decoder gave up\n    line {line}"
     )
     assert "os" in refused.verdict.reasons[0]
     assert refused.evaluation.failure.stage is Stage.CHECK

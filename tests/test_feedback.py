@@ -32,8 +32,7 @@ from labkit.jail import Limits, Nursery
 from labkit.ledger import Ledger
 from labkit.notebook import run_generation
 from labkit.policy import DEFAULT_RULES, check
-from labkit.propose.proposer import Brief
-from labkit.propose.proposer import Proposal
+from labkit.propose.proposer import Brief, Proposal
 from labkit.settings import make_settings
 from labkit.view.changes import failure_blocks
 from labkit.view.report import write_report

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 import pytest
 from hostile_files import CLASSES, Attack, attacks
 from hostile_runner import control_uid, in_jail, in_the_open, jail_uid, key_in_the_environment
-from hostile_world import Post, World
+from hostile_world import BULK, Post, World
 
 from labkit.jail import Level, available_levels
 from labkit.policy import check
 
 LEVELS = (Level.SEALED, Level.FILTERED)
+ATTEMPTS = 4
+"""Of a control: some messages can be drowned by what other processes do; one that arrives is enough."""
 EVERYDAY = ("files/read_canary",)
 
 
@@ -83,23 +85,25 @@ def test_the_wall_holds(attack: Attack, level: Level, post: Post) -> None:
 @pytest.mark.parametrize("attack", [attack for attack in attacks() if not attack.control], ids=named)
 def test_without_the_jail_it_does_its_harm(attack: Attack, post: Post) -> None:
     needed(attack, without_jail=True)
-    world = World(attack, post, control_uid())
-    try:
-        outcome = in_the_open(attack, world)
-        signs = world.signs(outcome, patience_s=1.0 if attack.sign == "contact" else 0.0)
-        assert attack.sign in signs, f"{outcome.verdict}; {outcome.came_out[-600:]!r}"
-    finally:
-        world.close()
+    for _ in range(ATTEMPTS):
+        world = World(attack, post, control_uid())
+        try:
+            outcome = in_the_open(attack, world)
+            if attack.sign in world.signs(outcome, patience_s=1.0 if attack.sign == "contact" else 0.0):
+                return
+        finally:
+            world.close()
+    pytest.fail(f"no sign of {attack.sign}: {outcome.verdict}; {outcome.came_out[-600:]!r}")
 
 
 @pytest.mark.parametrize("attack", attacks(), ids=named)
 def test_the_static_check_says_what_the_header_tells(attack: Attack) -> None:
-    places = dict.fromkeys(re.findall(r"@([A-Z]+)@", attack.text), "1")
+    places = dict.fromkeys(re.findall(r"@([A-Z]+)@", attack.text), "1") | BULK
     assert bool(check(attack.source(places))) == attack.refused
 
 
 def test_there_are_sixty_attacks_of_every_class() -> None:
     by_class = Counter(attack.name.partition("/")[0] for attack in attacks())
     assert sum(by_class.values()) >= 60
-    assert set(by_class) == set(CLASSES) - {"baked", "bypass", "text"}  # to come
+    assert set(by_class) == set(CLASSES)
     assert sum(1 for attack in attacks() if not attack.control) >= 100  # run without the jail, too

@@ -204,7 +204,8 @@ def test_rejected_sources_stand_beside_their_reasons(folder: Path) -> None:
     candidate = Candidate("x = '\ud800'\r\n", "someone", "an idea \udfff")
     Lineage(folder).keep_rejected(7, candidate, ("got worse: +3.00 %", "and a block too \ud800"))
     assert (folder / "rejected" / "0007.py").read_bytes() == b"x = '?'\r\n"
-    assert (folder / "rejected" / "0007.txt").read_text() == "an idea ?\ngot worse: +3.00 %\nand a block too ?\n"
+    told = (folder / "rejected" / "0007.txt").read_text()
+    assert told == "an idea \\udfff\ngot worse: +3.00 %\nand a block too \\ud800\n"
 
 
 # --- what the user has set up ------------------------------------------------------------------------

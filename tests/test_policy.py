@@ -391,7 +391,8 @@ def test_torchvision_and_a_models_eval_pass_where_torchvision_is_installed() -> 
 def test_torchvision_that_is_not_installed_is_explained_in_one_line() -> None:
     (text,) = findings(CLASSIC, missing=("torchvision",))
     assert text.startswith("line 1: imports torchvision: torchvision is allowed, but not installed here. Instead: use")
-    assert re.search(r"use what is installed: numpy, cv2, torch, scipy, numba, constriction$", text)
+    assert "use what is installed: numpy, cv2, torch, scipy, numba, constriction; a person may add it" in text
+    assert text.endswith("pip install torchvision")
 
 
 def test_an_import_that_may_fail_is_no_finding() -> None:
@@ -403,8 +404,8 @@ def test_an_import_that_may_fail_is_no_finding() -> None:
 
 def test_findings_are_sorted_distinct_and_capped() -> None:
     found = find("import os; import os\n" * 30 + PAIR, DEFAULT_RULES)
-    assert [finding.line for finding in found] == [*range(1, 20), 19]
-    assert found[-1].what == "more findings follow"
+    assert [finding.line for finding in found] == [*range(1, 10), 9]
+    assert found[-1].what == "21 more findings follow"
     several = find("x = open('a')\nimport os\n" + PAIR, DEFAULT_RULES)
     assert [finding.line for finding in several] == [1, 2]
 

@@ -124,7 +124,7 @@ class Channel:
     def _early_reply(self) -> NoReturn:
         """End the run for a reply before its request: with the child's own words, if it reports a failure."""
         self.deadline = min(self.deadline, time.monotonic() + _EARLY_S)  # a reply that is cut would never end
-        early = "a reply came before its request was sent"
+        early = "a reply came before its request was sent, expected one after it"
         try:
             self.receive(b"", 0)
         except Gone:
@@ -150,7 +150,7 @@ class Channel:
         if got != kind:
             raise Fault(FailureKind.BROKE_PROTOCOL, f"a reply of kind {got!r} came, expected {kind!r}")
         if size > max_bytes:
-            raise Fault(FailureKind.TOO_LARGE, f"a reply of {size:,} bytes came, the limit is {max_bytes:,}")
+            raise Fault(FailureKind.TOO_LARGE, f"a reply of {size:,} bytes came, limit {max_bytes:,} bytes")
         return self._read(size)
 
     def finish(self) -> None:
@@ -162,7 +162,7 @@ class Channel:
         self.close_request()
         self._wait(self._reply, select.POLLIN)
         if extra := os.read(self._reply, 4096):
-            raise Fault(FailureKind.BROKE_PROTOCOL, f"{len(extra)} or more bytes came after the last reply")
+            raise Fault(FailureKind.BROKE_PROTOCOL, f"{len(extra)} or more bytes came after the last reply, expected 0")
         self.drain()
 
     def drain(self) -> None:
@@ -195,7 +195,7 @@ class Channel:
         while True:
             left = self.deadline - time.monotonic()
             if left <= 0:
-                raise Fault(FailureKind.TIMED_OUT, f"no reply within {self.budget_s:.1f} s by our clock")
+                raise Fault(FailureKind.TIMED_OUT, f"no reply by our clock, limit {self.budget_s:.1f} s")
             poll = select.poll()
             poll.register(fd, event)
             if self._output in self._open:

@@ -33,8 +33,8 @@ def find(source: str, rules: Rules, missing: Iterable[str] = ()) -> tuple[Findin
     unfit = list(unreadable(source, rules))
     if unfit:
         return tuple(unfit)
-    found = list(islice(misleading(source), rules.findings))
-    if len(found) == rules.findings:
+    found = list(islice(misleading(source), _ENOUGH))
+    if len(found) >= rules.findings:
         return _listed(found, rules)
     tree = _parsed(source, rules)
     if isinstance(tree, Finding):
@@ -44,12 +44,13 @@ def find(source: str, rules: Rules, missing: Iterable[str] = ()) -> tuple[Findin
 
 
 def _listed(findings: Iterable[Finding], rules: Rules) -> tuple[Finding, ...]:
-    """Return the findings by line, each once, with a last one if there are more."""
+    """Return the findings by line, each once; of too many the first, and how many follow."""
     distinct = sorted(set(findings))
     if len(distinct) <= rules.findings:
         return tuple(distinct)
     shown = distinct[: rules.findings - 1]
-    return (*shown, Finding(shown[-1].line, "more findings follow", "they are left out", "correct these first"))
+    more = f"{len(distinct) - len(shown)} more findings follow"
+    return (*shown, Finding(shown[-1].line, more, "they are left out", "correct these first"))
 
 
 def _parsed(source: str, rules: Rules) -> ast.Module | Finding:
@@ -152,7 +153,8 @@ class Judge:
             yield Finding(line, f"imports {module}", hint.why, hint.instead)
         elif top in self._missing and not place.guarded:
             what, why = f"imports {module}", f"{top} is allowed, but not installed here"
-            yield Finding(line, what, why, f"use what is installed: {self._usable}")
+            instead = f"use what is installed: {self._usable}; a person may add it to the lab: pip install {top}"
+            yield Finding(line, what, why, instead)
         else:
             yield from self._path(line, module, "imports")
 

@@ -18,7 +18,7 @@ GROUPS = 9
 
 def files():
     here = [folder for folder in sys.path if folder.endswith("-packages")]
-    return sorted(glob.glob("@FOLDER@/shelf/*") or [p for f in here for p in glob.glob(f"{f}/*/tests/*.py")])
+    return sorted(glob.glob("@FOLDER@/shelf/*") or [p for f in here for p in glob.glob(f"{f}/numpy/**/*.pyi")])
 
 
 def note(group):

@@ -10,11 +10,11 @@ safe control: yes
 
 
 def in_encoder(frame, index, config):
-    with open("@FOLDER@/cwd/stash", "wb") as file:
+    with open("@FOLDER@/@NAME@", "wb") as file:
         file.write(frame[0].tobytes())
     return b""
 
 
 def in_decoder(data, index, config):
-    with open("@FOLDER@/cwd/stash", "rb") as file:
+    with open("@FOLDER@/@NAME@", "rb") as file:
         return painted(file.read(64), config)

@@ -10,8 +10,16 @@ safe control: yes
 import os
 
 
+def readable():
+    """Return a descriptor of a file that it may read, here or beyond the wall."""
+    try:
+        return os.open("@CANARY@", os.O_RDONLY)
+    except OSError:
+        return os.open(os.__file__, os.O_RDONLY)
+
+
 def at_load():
-    return os.open("/dev/shm/../../lib64/ld-linux-x86-64.so.2" if not os.access(os.__file__, 4) else os.__file__, 0)
+    return readable()
 
 
 def in_encoder(frame, index, config):

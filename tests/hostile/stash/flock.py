@@ -2,7 +2,7 @@
 
 idea: IOI isolate 2.x, system call restrictions: flock
 class: stash
-in the jail: runs; hears EPERM or EACCES or ENOENT
+in the jail: runs; hears EPERM
 refused by check: yes
 seen from outside: stash; it cannot lock
 safe control: yes
@@ -13,8 +13,22 @@ import fcntl
 import os
 
 
+def readable():
+    """Return a descriptor of a file that it may read, here or beyond the wall."""
+    try:
+        return os.open("@CANARY@", os.O_RDONLY)
+    except OSError:
+        return os.open(os.__file__, os.O_RDONLY)
+
+
 def at_load():
-    return os.open("@CANARY@", os.O_RDONLY)
+    fd = readable()
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def in_encoder(frame, index, config):
@@ -23,7 +37,7 @@ def in_encoder(frame, index, config):
 
 
 def in_decoder(data, index, config):
-    mine = os.open("@CANARY@", os.O_RDONLY)
+    mine = readable()
     try:
         fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

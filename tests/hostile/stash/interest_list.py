@@ -13,12 +13,14 @@ import select
 
 
 def at_load():
-    return select.epoll(), os.eventfd(1)
+    watched, event = select.epoll(), os.eventfd(1)
+    watched.register(event, 0)
+    return watched, event
 
 
 def in_encoder(frame, index, config):
     watched, event = KEPT
-    (watched.register if frame[0][0, 0] & 1 else watched.unregister)(event, select.EPOLLIN)
+    watched.modify(event, select.EPOLLIN if frame[0][0, 0] & 1 else 0)
     return b""
 
 

@@ -2,7 +2,7 @@
 
 idea: IOI isolate 2.x, system call restrictions: i-node operations
 class: stash
-in the jail: runs; hears EPERM or EACCES or ENOENT
+in the jail: runs; hears EPERM
 refused by check: yes
 seen from outside: stash; it cannot lock
 safe control: yes
@@ -15,9 +15,22 @@ import struct
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 
 
+def readable():
+    """Return a descriptor of a file that it may read, here or beyond the wall."""
+    try:
+        return os.open("@CANARY@", os.O_RDONLY)
+    except OSError:
+        return os.open(os.__file__, os.O_RDONLY)
+
+
 def at_load():
-    fd = os.open("@CANARY@", os.O_RDONLY)
-    return fd, os.open("@CANARY@", os.O_RDONLY)
+    fd = readable()
+    try:
+        fcntl.fcntl(fd, F_OFD_SETLK, lock(fcntl.F_RDLCK, 0))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd, readable()
 
 
 def lock(kind, bit):

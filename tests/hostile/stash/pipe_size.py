@@ -13,9 +13,8 @@ import os
 
 
 def at_load():
-    kept = os.dup(1)
-    fcntl.fcntl(kept, fcntl.F_SETPIPE_SZ, 4096)
-    return kept
+    fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 4096)
+    return os.dup(1)
 
 
 def in_encoder(frame, index, config):

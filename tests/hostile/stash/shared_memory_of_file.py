@@ -7,18 +7,16 @@ seen from outside: stash; there is no such memory
 safe control: no; the kernel refuses to make such a mapping writable, jail or not
 """
 
-import ctypes
 import mmap
 import os
-
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def at_load():
     fd = os.open(os.__file__, os.O_RDONLY)
-    memory = mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
-    os.close(fd)
-    return memory
+    try:
+        return mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+    finally:
+        os.close(fd)
 
 
 def in_encoder(frame, index, config):

@@ -1,48 +1,51 @@
 """Fills the socket of the warden, which the nursery keeps: how much is in it the next run can measure.
 
 class: stash
-in the jail: encode: left without a reply, or encode: broke the protocol, or encode: does not keep the contract,
-    or decode: does not keep the contract
+in the jail: decode: does not keep the contract
 refused by check: yes
 seen from outside: stash; who has written to that socket comes to no second run
 safe control: yes
 bits: 4
 """
 
+import fcntl
 import os
-import stat
+import struct
+
+import worker
+
+KEEP = []
+real_child = worker.child
+SIOCOUTQ = 0x5411
 
 
-def sockets():
-    found = []
-    for fd in range(3, 64):
-        try:
-            if stat.S_ISSOCK(os.fstat(fd).st_mode):
-                found.append(fd)
-        except OSError:
-            continue
-    return found
+def child(program, control, *others):
+    KEEP.append(os.dup(control.fileno()))
+    real_child(program, control, *others)
 
 
-def at_load():
-    return [os.dup(fd) for fd in ()]
+worker.child = child
 
 
-def room(fd):
-    os.set_blocking(fd, False)
-    count = 0
-    try:
-        while os.write(fd, b"x"):
-            count += 1
-    except OSError:
-        return count
+def waiting():
+    return struct.unpack("i", fcntl.ioctl(KEEP[0], SIOCOUTQ, bytes(4)))[0]
+
+
+def one_more():
+    """Write one message; return what it weighs."""
+    before = waiting()
+    os.write(KEEP[0], b"x")
+    return waiting() - before
 
 
 def in_encoder(frame, index, config):
-    for _ in range(int(frame[0][0, 0]) & 15):
-        os.write(sockets()[0], b"x")
+    os.write(KEEP[0], b"x")
+    weight = one_more()
+    while waiting() // weight & 15 != frame[0][0, 0] & 15:
+        os.write(KEEP[0], b"x")
     return b""
 
 
 def in_decoder(data, index, config):
-    return painted(bytes([room(sockets()[0]) & 15]), config)
+    found = waiting()
+    return painted(bytes([found // one_more() & 15]), config)
