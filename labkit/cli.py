@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the lab or the world failed; 2 a wrong call; 3 the candida
 """
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,18 @@ from typing import NoReturn
 from labkit import __version__, commands
 from labkit.container import MAX_QP
 from labkit.errors import CandidateError, ClipError, LabkitError, NoCampaignError, SettingsError
+
+_MACHINE = {
+    errno.ENOSPC: "free space, or name another folder",
+    errno.EDQUOT: "free space, or name another folder",
+    errno.EROFS: "name a folder that can be written",
+    errno.EAGAIN: "too many processes run here, or the user may have no more",
+    errno.ENOMEM: "the machine's memory is used up",
+    errno.EMFILE: "too many files are open; raise `ulimit -n`",
+    errno.ENFILE: "too many files are open on this machine",
+    None: "",  # a library's own words
+}
+"""What a person can do where the machine has nothing more to give; any other OSError is a mistake of ours."""
 
 WRONG_CALL = (CandidateError, ClipError, NoCampaignError, SettingsError, ValueError)
 
@@ -32,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except (LabkitError, ValueError) as error:
         _say(str(error))
         sys.exit(2 if isinstance(error, WRONG_CALL) else 1)
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        _say(f"the machine refuses: {' '.join(str(error).split())[:300]}{_advice(_MACHINE[error.errno])}")
+        sys.exit(1)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
@@ -43,6 +61,10 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
+
+
+def _advice(text: str) -> str:
+    return f"; {text}" if text else ""
 
 
 def _say(text: str) -> None:

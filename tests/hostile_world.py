@@ -26,7 +26,12 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 MARKUP = re.compile("<script|<img|</?b>")
 SHARED_FOLDERS = ("/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp", "/run/lock")
 MIB = 2**20
-BULK = {"PADDING": "x" * (300 << 10), "CONSTANT": "x" * (70 << 10), "QUARTER": "x" * (50 << 10)}
+BULK = {
+    "PADDING": "x" * (300 << 10),
+    "CONSTANT": "x" * (70 << 10),
+    "QUARTER": "x" * (50 << 10),
+    "MINUSES": "-" * 4000,
+}
 """What a source is stuffed with that holds more than it may."""
 
 

@@ -78,7 +78,10 @@ def probe(level: Level) -> str:
         JailError: an attack did its harm, or the honest codec did not run.
     """
     with ThreadPoolExecutor(2) as pool:
-        attacked, honest = pool.submit(broken_through, level), pool.submit(_honest_failure, level)
+        try:
+            attacked, honest = pool.submit(broken_through, level), pool.submit(_honest_failure, level)
+        except RuntimeError as error:  # a thread is a process to the kernel's count
+            raise JailError(f"isolation {level} cannot be probed: {error}: too many processes run here") from error
     if broken := attacked.result():
         raise JailError(
             f"isolation {level} does not hold here: {', '.join(broken)} succeeded from inside; "
