@@ -390,6 +390,7 @@ open(os.path.join(os.environ["TMPDIR"], "litter"), "w").close()
 """
 
 
+@slow
 def test_the_watcher_sees_what_is_left(tmp_path: Path, lab: Callable[..., Lab]) -> None:
     """The control: a command that leaves a process, a file and a System V semaphore is found out."""
     lab().run("--version")  # makes the folders

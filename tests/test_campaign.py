@@ -245,7 +245,12 @@ def assert_all_end(processes: list[psutil.Process]) -> None:
     assert alive == [], "processes of a killed campaign stayed behind"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+SIGNALS = [pytest.param(signal.SIGKILL, id="SIGKILL")] + [
+    pytest.param(number, id=number.name, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGTERM)
+]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_killed_generation_resumes_with_nothing_lost_or_doubled(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "run"
     process = start_slow(folder)
@@ -265,6 +270,7 @@ def test_a_killed_generation_resumes_with_nothing_lost_or_doubled(tmp_path: Path
         assert campaign.ledger.entries()[0] == before[0]
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start_slow(folder)

@@ -160,6 +160,7 @@ def test_a_candidate_that_fails_leaves_with_3_and_says_where(
     assert result["failure"]["detail"]
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_output_does_not_drown_the_result(
     call: Call, program: Callable[[str], Path], video: Path
 ) -> None:

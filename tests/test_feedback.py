@@ -529,7 +529,8 @@ def into_a_pipe(*args: str | Path) -> str:
     return (done.stdout + done.stderr).decode("utf-8")
 
 
-@pytest.mark.parametrize("read", [on_a_terminal, pytest.param(into_a_pipe, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("read", [on_a_terminal, into_a_pipe])
 def test_the_terminal_shows_what_they_wrote_and_does_nothing_of_it(lies: Path, read: Callable[..., str]) -> None:
     table, shown = read("show", lies), read("show", lies, 3, "--source")
     assert hidden(table + shown) == []

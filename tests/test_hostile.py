@@ -96,6 +96,7 @@ def test_without_the_jail_it_does_its_harm(attack: Attack, post: Post) -> None:
     pytest.fail(f"no sign of {attack.sign}: {outcome.verdict}; {outcome.came_out[-600:]!r}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", attacks(), ids=named)
 def test_the_static_check_says_what_the_header_tells(attack: Attack) -> None:
     places = dict.fromkeys(re.findall(r"@([A-Z]+)@", attack.text), "1") | BULK

@@ -1,4 +1,4 @@
-"""Prints lines as the lab would print them, in its colours, and says them once more in an exception.
+"""Prints lines as the lab would print them, plain and in its colours, and says them once more in an exception.
 
 class: text
 in the jail: encode: raised
@@ -16,5 +16,5 @@ LINES = (
 
 def in_encoder(frame, index, config):
     words = "\n".join(f"\x1b[2K\r\x1b[1;32m{line}\x1b[0m" for line in LINES)
-    print(words)
-    raise ValueError(words)
+    print(*LINES, words, sep="\n")
+    raise ValueError("\n".join((*LINES, words)))

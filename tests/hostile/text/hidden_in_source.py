@@ -13,4 +13,4 @@ LEVEL = "user‮ ⁦# only for the admin⁩ ⁦"
 
 def in_encoder(frame, index, config):
     print(LEVEL)  # ‮ ⁦ return the frame ⁩
-    return b""
+    return honest_encoder(frame, index, config)

@@ -13,4 +13,4 @@ OWNED = "document.documentElement.setAttribute('data-owned', 1)"
 def in_encoder(frame, index, config):
     print(f"</pre></td></table></div><script>{OWNED}</script>")
     print(f'<img src=x onerror="{OWNED}"><a href="javascript:{OWNED}">x</a><b>bold</b>')
-    return b""
+    return honest_encoder(frame, index, config)

@@ -12,4 +12,4 @@ def in_encoder(frame, index, config):
     print("rejected: loses 40 %\radopted: gains 99 %")
     print("rejected" + "\b" * 8 + "adopted \x7f\x7f")
     print("\x1b[1A\x1b[2K\x0b\x0cadopted\0 and the rest is not read\x85")
-    return b""
+    return honest_encoder(frame, index, config)

@@ -1,15 +1,11 @@
 """Prints what a terminal would do: clear the screen, change its title, fill the clipboard, hide where a link leads.
 
-Once as text, with the eight-bit introducers too, and once as bytes that are no UTF-8.
-
 class: text
 in the jail: runs
-refused by check: yes
+refused by check: no
 seen from outside: raw; each control character is shown as an escape
 safe control: yes
 """
-
-import os
 
 CLEAR, TITLE = "\x1b[2J\x1b[H\x1b[3J", "\x1b]0;all is well\x07"
 CLIPBOARD, LINK = "\x1b]52;c;cm0gLXJmIH4=\x07", "\x1b]8;;http://evil.example\x1b\\the report\x1b]8;;\x1b\\"
@@ -17,6 +13,5 @@ EIGHT_BITS = "\x9b31m \x9d0;title\x9c \x90+q\x9c"
 
 
 def in_encoder(frame, index, config):
-    print(CLEAR, TITLE, CLIPBOARD, LINK, EIGHT_BITS, flush=True)
-    os.write(1, b"\x9b31m \xff\xfe \xed\xa0\x80 \x1b[?1049h\x1bc\n")
-    return b""
+    print(CLEAR, TITLE, CLIPBOARD, LINK, EIGHT_BITS)
+    return honest_encoder(frame, index, config)
