@@ -29,6 +29,8 @@ import numpy as np  # isort: skip
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
 _END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
+_ORPHAN_S = 1.0
+"""The same for a child whose nursery is dead."""
 
 
 _TRACE_LINES, _DETAIL_CHARS, _LINE_CHARS = 6, 3000, 200
@@ -315,12 +317,13 @@ class Nursery:
 
     def _report(self, about: str) -> dict[str, Any]:
         """Return the warden's next report about "child", "nursery" or "usage"; pass over others."""
-        self._control.settimeout(_END_S)
+        patience_s = _END_S
         while True:
+            self._control.settimeout(patience_s)
             try:
                 message = self._control.recv(65536)
             except TimeoutError:
-                raise Fault(FailureKind.BROKE_PROTOCOL, f"its process did not end within {_END_S:g} s") from None
+                raise Fault(FailureKind.BROKE_PROTOCOL, f"its process did not end within {patience_s:g} s") from None
             except ConnectionResetError:
                 message = b""
             if not message:
@@ -330,6 +333,8 @@ class Nursery:
                 raise Fault(FailureKind.NO_CONTRACT, report["held"])
             if report["about"] == about:
                 return report
+            if report["about"] == "nursery":  # it died: perhaps before there was a child
+                patience_s = _ORPHAN_S
 
     def _why_gone(self, order: str, budget_s: float) -> Fault:
         usage = self._ended("nursery" if order == "load" else "child")

@@ -5,19 +5,22 @@ seconds, peak memory from wait4) is true. Started as `python -s -S -P -B -u ward
 SEQPACKET socket to the lab. Messages are JSON with file descriptors beside them:
 
     lab -> warden  {"op": "load"} + [blob, reply, output]      once: fork the nursery, which loads the candidate
-                   {"op": "run"} + [request, reply, output]    fork one child of the nursery
+                   {"op": "run"} + [request, reply, output]    one child of the nursery gets these, and it alone
                    {"op": "usage"}                             answer {"about": "usage", "cpu_s": of the nursery}
     warden -> lab  {"about": "nursery" | "child", "status": wait status, "cpu_s": ..., "peak_mib": ...} when it ended
 
 The end of the socket means that the lab is gone: every descendant is killed.
 """
 
+import array
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
 import sys
+import termios
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fence
@@ -38,6 +41,7 @@ class Warden:
         self.listener = self.waiting_for_listener = -1
         self.forks = 0
         self.clean: dict[str, str] = {}
+        self.pending: list[int] = []  # descriptors of a run whose child has not come yet
 
     def serve(self) -> None:
         wake_read, wake_write = self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -45,7 +49,8 @@ class Warden:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         while True:
             poll = select.poll()
-            for fd in (self.control.fileno(), wake_read, self.listener, self.waiting_for_listener):
+            coming = self.nursery.fileno() if self.nursery and self.pending else -1
+            for fd in (self.control.fileno(), wake_read, self.listener, self.waiting_for_listener, coming):
                 if fd >= 0:
                     poll.register(fd, select.POLLIN)
             ready = dict(poll.poll())
@@ -56,6 +61,8 @@ class Warden:
                 self.answer_fork(ready[self.listener])
             if self.waiting_for_listener in ready:
                 self.take_listener()
+            if coming in ready:
+                self.hand_over()
             if self.control.fileno() in ready and not self.obey():
                 return
 
@@ -89,7 +96,7 @@ class Warden:
             os._exit(0)
         theirs.close()
         self.nursery = ours
-        self.waiting_for_listener = ours.fileno()
+        self.waiting_for_listener = ours.fileno() if worker.TREES is not None else -1
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -100,9 +107,28 @@ class Warden:
             return
         self.forks = 1
         try:
-            socket.send_fds(nursery, [b"run"], fds)
+            os.kill(self.nursery_pid, signal.SIGCONT)
+            nursery.send(b"run")
         except OSError:
-            pass  # the nursery is dead: closing the descriptors tells the lab, its reason follows from wait4
+            return  # the nursery is dead: closing the descriptors tells the lab, its reason follows from wait4
+        self.pending = [os.dup(fd) for fd in fds]
+
+    def hand_over(self) -> None:
+        """Give the run's descriptors to the child that asks for them, while the nursery stands still.
+
+        The nursery runs the candidate's code: were it given them, it could serve the run itself and remember it.
+        """
+        assert self.nursery is not None
+        self.nursery.recv(16)
+        fds, self.pending = self.pending, []
+        try:
+            os.kill(self.nursery_pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self.nursery_pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            socket.send_fds(self.nursery, [b"go"], fds)
+        except OSError:
+            pass  # it is dead
+        for fd in fds:
+            os.close(fd)
 
     def held(self) -> str:
         """Return what the nursery has kept that two of its children could share, "" if nothing."""
@@ -118,6 +144,8 @@ class Warden:
         assert self.nursery is not None
         if select.select([self.nursery], [], [], 0)[0]:
             return "wrote to the socket of the lab"
+        if unread(self.nursery):
+            return "left the descriptors of an earlier run where the next one finds them"
         return ""
 
     def take_listener(self) -> None:
@@ -165,6 +193,13 @@ class Warden:
         except OSError:
             return False  # the lab is gone; the main loop sees it too
         return True
+
+
+def unread(ours: socket.socket) -> int:
+    """Return how much of what was sent has not been received."""
+    size = array.array("i", [0])
+    fcntl.ioctl(ours, termios.TIOCOUTQ, size)
+    return size[0]
 
 
 def descriptors(pid: int) -> dict[str, str]:

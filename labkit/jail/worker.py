@@ -110,13 +110,10 @@ def nursery(control, blob, reply, output):
     os.close(reply)
     warden = os.getppid()
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 16, 3)
-        if not message:
+        if not control.recvmsg(16)[0]:  # recv is not on the list of allowed calls
             os._exit(0)
         if fork_for_warden() == 0:
-            child(program, control, fds, warden)
-        for fd in fds:
-            os.close(fd)
+            child(program, control, warden)
 
 
 def fork_for_warden():
@@ -130,9 +127,13 @@ def fork_for_warden():
     return pid
 
 
-def child(program, control, fds, warden):
+def child(program, control, warden):
     """Do one run and leave."""
+    os.write(control.fileno(), b"here")
+    _, fds, _, _ = socket.recv_fds(control, 16, 3)
     control.close()
+    if len(fds) != 3:
+        os._exit(0)
     request, reply, output = fds
     redirect_output(output)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
