@@ -119,12 +119,12 @@ class Warden:
         The nursery runs the candidate's code: were it given them, it could serve the run itself and remember it.
         """
         assert self.nursery is not None
-        self.nursery.recv(16)
         fds, self.pending = self.pending, []
         try:
-            os.kill(self.nursery_pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, self.nursery_pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            socket.send_fds(self.nursery, [b"go"], fds)
+            if self.nursery.recv(16):  # else it is about to die
+                os.kill(self.nursery_pid, signal.SIGSTOP)
+                os.waitid(os.P_PID, self.nursery_pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                socket.send_fds(self.nursery, [b"go"], fds)
         except OSError:
             pass  # it is dead
         for fd in fds:
