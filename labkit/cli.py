@@ -48,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         if error.errno not in _MACHINE:
             raise
-        _say(f"the machine refuses: {' '.join(str(error).split())[:300]}{_advice(_MACHINE[error.errno])}")
+        _say(
+            "; ".join(
+                filter(None, (f"the machine refuses: {' '.join(str(error).split())[:300]}", _MACHINE[error.errno]))
+            )
+        )
         sys.exit(1)
 
 
@@ -61,10 +65,6 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
-
-
-def _advice(text: str) -> str:
-    return f"; {text}" if text else ""
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 CANDIDATE_FAILED = 3
@@ -142,7 +143,8 @@ def evaluate(args: argparse.Namespace) -> int:
         out.print(f"isolation: {evaluation.isolation}, candidate {candidate.hash[:12]}")
         if evaluation.failure:
             out.print(str(evaluation.failure), style="red", markup=False)
-            out.print(evaluation.failure.output, markup=False)
+            if printed := evaluation.failure.output:  # indented: none of it can be taken for a line of the lab
+                out.print("it printed:\n" + indent(printed, "    ", lambda line: True), markup=False, soft_wrap=True)
         else:
             out.print(points_table(evaluation.points, args.candidate.name))
             _print_comparisons(comparisons, out)
@@ -263,7 +265,7 @@ def show(args: argparse.Namespace) -> int:
             out.print(f"candidate {entry.number}, generation {entry.generation}: {entry.outcome}", markup=False)
             out.print(f"hypothesis: {entry.candidate.hypothesis}", markup=False)
             for reason in entry.verdict.reasons if entry.verdict else ():
-                out.print(f"reason: {reason}", markup=False)
+                out.print(f"reason: {reason}", markup=False, soft_wrap=True)
             if entry.evaluation and entry.evaluation.points:
                 out.print(points_table(entry.evaluation.points, f"candidate {entry.candidate.hash[:12]}"))
             if args.source:

@@ -183,6 +183,7 @@ def readable_trees() -> list[str]:
 
 
 def _site_packages() -> list[str]:
+    # as they are called without symbolic links: none of those leads anywhere in the new file tree
     return [os.path.realpath(path) for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 
 
