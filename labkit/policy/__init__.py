@@ -18,12 +18,13 @@ import sys
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from labkit.policy.finding import Finding
 from labkit.policy.rules import Refusal, Rules
 from labkit.policy.text import too_long
 
-__all__ = ["DEFAULT_RULES", "Finding", "Refusal", "Rules", "check"]
+__all__ = ["DEFAULT_RULES", "Finding", "Refusal", "Rules", "check", "importable", "normal_hash"]
 
 DEFAULT_RULES = Rules.load(Path(__file__).with_name("rules.toml"))
 """The shipped rules."""
@@ -42,11 +43,31 @@ def check(source: str, rules: Rules = DEFAULT_RULES) -> tuple[Finding, ...]:
     """
     if long := too_long(source, rules):
         return (long,)
-    request = {
-        "source": source,
-        "rules": asdict(rules),
-        "missing": [m for m in rules.modules if not _installed(m)],
-    }
+    missing = [module for module in rules.modules if not _installed(module)]
+    answer = _asked({"wanted": "findings", "source": source, "rules": asdict(rules), "missing": missing})
+    if isinstance(answer, str):
+        return (_unfinished(answer),)
+    return tuple(Finding(*part) for part in answer)
+
+
+def normal_hash(source: str, rules: Rules = DEFAULT_RULES) -> str | None:
+    """Return a hash that comments, layout and the names of local variables do not change: equal ones are one program.
+
+    None if the source cannot be parsed: the check says why. Parsed in a child process, as the check does it.
+    """
+    if too_long(source, rules):
+        return None
+    answer = _asked({"wanted": "normal hash", "source": source, "rules": asdict(rules)})
+    return None if isinstance(answer, str) else answer[0]
+
+
+def importable(rules: Rules = DEFAULT_RULES) -> tuple[str, ...]:
+    """Return the allowed modules that are installed on this machine."""
+    return tuple(module for module in rules.modules if _installed(module))
+
+
+def _asked(request: dict[str, Any]) -> Any:
+    """Return the child's answer, a list; a text that says why there is none."""
     try:
         child = subprocess.run(
             [sys.executable, "-I", "-S", str(_CHILD)],
@@ -58,10 +79,8 @@ def check(source: str, rules: Rules = DEFAULT_RULES) -> tuple[Finding, ...]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return (_unfinished(f"it was stopped after {DEADLINE_S:.0f} s"),)
-    if child.returncode:
-        return (_unfinished(_end(child)),)
-    return tuple(Finding(*part) for part in json.loads(child.stdout))
+        return f"it was stopped after {DEADLINE_S:.0f} s"
+    return _end(child) if child.returncode else json.loads(child.stdout)
 
 
 def _unfinished(reason: str) -> Finding:

@@ -36,7 +36,7 @@ def find(source: str, rules: Rules, missing: Iterable[str] = ()) -> tuple[Findin
     found = list(islice(misleading(source), _ENOUGH))
     if len(found) >= rules.findings:
         return _listed(found, rules)
-    tree = _parsed(source, rules)
+    tree = parsed(source, rules)
     if isinstance(tree, Finding):
         return _listed([*found, tree], rules)
     judged = islice(Judge(tree, rules, missing), _ENOUGH)
@@ -53,7 +53,7 @@ def _listed(findings: Iterable[Finding], rules: Rules) -> tuple[Finding, ...]:
     return (*shown, Finding(shown[-1].line, more, "they are left out", "correct these first"))
 
 
-def _parsed(source: str, rules: Rules) -> ast.Module | Finding:
+def parsed(source: str, rules: Rules) -> ast.Module | Finding:
     """Return the syntax tree, or why there is none that can be judged."""
     deep = Finding(0, "is nested too deep to be parsed", f"the limit is {rules.depth}", "name the parts")
     with warnings.catch_warnings():

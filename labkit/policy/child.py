@@ -1,4 +1,4 @@
-"""The child of the static check: reads a source and rules from stdin, writes findings to stdout, both JSON.
+"""The child of the static check: reads a source and rules from stdin, writes an answer to stdout, both JSON.
 
 Run by path in an isolated interpreter without site-packages. The parser is the one part of the lab that reads
 a hostile text before any wall stands, so it works under limits, in a process that can only be lost.
@@ -36,13 +36,17 @@ def main() -> None:
     """Answer one request."""
     _find_siblings()
     from labkit.policy.checker import find
+    from labkit.policy.normal import normal_hash
     from labkit.policy.rules import Rules
 
     gc.disable()  # a syntax tree has no garbage, and collecting while it grows doubles the time
     _limit()
     request = json.load(sys.stdin)
-    rules = Rules.of(request["rules"], "request")
-    findings = find(request["source"], rules, request["missing"])
+    source, rules = request["source"], Rules.of(request["rules"], "request")
+    if request["wanted"] == "normal hash":
+        json.dump([normal_hash(source, rules)], sys.stdout)
+        return
+    findings = find(source, rules, request["missing"])
     json.dump([[part.line, part.what, part.why, part.instead] for part in findings], sys.stdout)
 
 
