@@ -90,6 +90,17 @@ def evaluate(
         )  # fmt: skip
 
 
+def try_out(
+    candidate: Candidate, clip: Clip, qp: int, limits: Limits, wall: Wall, stop: threading.Event | None = None
+) -> Failure | None:
+    """Return what a first look finds wrong: the check, loading, and a few frames at one QP; None if it is nothing."""
+    if failure := refused(candidate):
+        return failure
+    with Nursery(candidate, limits, wall.level, stop=stop) as nursery:
+        outcome = nursery.failure or measure(nursery, clip.head(SMOKE_FRAMES), qp, None)
+    return outcome if isinstance(outcome, Failure) else None
+
+
 def refused(candidate: Candidate) -> Failure | None:
     """Return the static check's findings as a failure; None if there are none. Feedback, not the wall."""
     findings = check(candidate.source)
@@ -163,6 +174,7 @@ def _point(candidate: Candidate, clip: Clip, coded: Coded, quality: Quality) -> 
         encode_cpu_s=coded.usage.cpu_s,
         raw_bytes=clip.data.nbytes,
         frame_bytes=tuple(map(len, container.payloads)),
+        reported=coded.reported,
     )
 
 

@@ -37,6 +37,7 @@ class RDPoint:
         raw_bytes: size of the clip's samples; raw_bytes / bytes is the compression ratio.
         frame_bytes: payload bytes by frame; one number for a whole-clip codec.
         frame_psnr_y_db: luma PSNR by frame.
+        reported: what the encoder says it spent on what, in bytes; shown, believed by nobody.
     """
 
     clip: str
@@ -59,6 +60,7 @@ class RDPoint:
     raw_bytes: int = 0
     frame_bytes: tuple[int, ...] = field(default=(), repr=False)
     frame_psnr_y_db: tuple[float, ...] = field(default=(), repr=False)
+    reported: tuple[tuple[str, float], ...] = field(default=(), repr=False)
 
 
 def rate_kbps(size_bytes: int, frames: int, fps: float) -> float:

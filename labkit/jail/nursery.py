@@ -26,6 +26,7 @@ from labkit.jail.wire import Channel, Fault, Gone, ReportedFault, printable
 
 import numpy as np  # isort: skip
 
+_REPORT_BYTES, _REPORT_ROWS, _REPORT_CHARS = 8192, 16, 40
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
 _END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
@@ -54,11 +55,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class Coded:
-    """An encoder's result: the container, and the seconds by our clock from first frame to last reply."""
+    """An encoder's result.
+
+    Attributes:
+        seconds: by our clock, from the first frame to the last payload.
+        reported: where the encoder says that its bytes went; its own word and no more.
+    """
 
     container: Container
     seconds: float
     usage: Usage
+    reported: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,10 +190,10 @@ class Nursery:
         empty = Container.for_clip(clip, qp, self.form)
         budget = self.limits.run_cpu_s("encode", clip.width, clip.height, len(clip))
         payloads: list[bytes] = []
-        took = 0.0
+        took, reported = 0.0, b""
 
         def talk(channel: Channel) -> None:
-            nonlocal took
+            nonlocal took, reported
             channel.send_sized(json.dumps({"op": "encode", "config": empty.config, "cpu_s": budget}).encode())
             started = time.monotonic()
             for index in range(len(clip)):
@@ -196,6 +203,7 @@ class Nursery:
             if self.form is Form.CLIP:
                 payloads.append(bytes(channel.receive(b"P", self._payload_limit(clip, len(clip)))))
             took = time.monotonic() - started
+            reported = bytes(channel.receive(b"R", _REPORT_BYTES))
 
         def frame() -> int | None:
             return len(payloads) if self.form is Form.FRAME else None
@@ -203,7 +211,7 @@ class Nursery:
         usage = self._run("run", Stage.ENCODE, budget, talk, clip.name, qp, frame)
         if isinstance(usage, Failure):
             return usage
-        return Coded(Container.for_clip(clip, qp, self.form, tuple(payloads)), took, usage)
+        return Coded(Container.for_clip(clip, qp, self.form, tuple(payloads)), took, usage, read_report(reported))
 
     def decode(self, container: Container, sink: Callable[[int, Frame], None], clip: str = "") -> Decoded | Failure:
         """Decode in a fresh child that gets the container's payloads and configuration, nothing else.
@@ -365,6 +373,19 @@ def _loaded(body: bytearray) -> dict[str, str]:
         return {"form": Form[reply["form"].upper()].name, "warmed": str(reply["warmed"])}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Fault(FailureKind.BROKE_PROTOCOL, "sent a report of its loading that cannot be read") from None
+
+
+def read_report(data: bytes) -> tuple[tuple[str, float], ...]:
+    """Return where an encoder says that its bytes went; of a forged report nothing but names and finite amounts."""
+    try:
+        rows = json.loads(data)
+        return tuple(
+            (printable(name[:_REPORT_CHARS]), float(amount))
+            for name, amount in list(rows.items())[:_REPORT_ROWS]
+            if type(amount) in (int, float) and 0 <= amount < math.inf
+        )
+    except (ValueError, AttributeError, RecursionError, OverflowError):
+        return ()
 
 
 @dataclass(frozen=True)

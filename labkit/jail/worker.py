@@ -6,6 +6,7 @@ decode. Nothing that this file says is believed: sizes, pixels and clocks are re
 A reply is one byte of kind, the length as u64, the body:
 
     b"L" loaded (JSON)      b"P" a payload      b"F" a frame: y, u, v      b"X" failed (JSON)
+    b"R" behind all payloads: where the encoder says that its bytes went (JSON)
 """
 
 import ast
@@ -37,6 +38,8 @@ CONTRACT = {
     "clip": ("compress_video", "decompress_video"),
 }
 DETAIL_CHARS = 2000
+REPORT_ROWS, REPORT_CHARS = 16, 40
+"""Of what an encoder reports about its bytes."""
 TRACE_LINES = 6
 """Of the candidate's own lines, innermost last, that a failure names."""
 MIB = 2**20
@@ -295,14 +298,26 @@ def run(program, pipe):
 
 
 def encode(program, pipe, config):
-    count = config["frame_count"]
+    count, report = config["frame_count"], {}
+    config = config | {"report": report}
     if program.form == "clip":
         frames = [read_frame(pipe, config) for _ in range(count)]
         pipe.send(b"P", checked_payload(program.compress(frames, dict(config)), program.encoder))
-        return
-    for index in range(count):
-        frame = read_frame(pipe, config)
-        pipe.send(b"P", checked_payload(program.compress(frame, index, dict(config)), program.encoder))
+    else:
+        for index in range(count):
+            frame = read_frame(pipe, config)
+            pipe.send(b"P", checked_payload(program.compress(frame, index, dict(config)), program.encoder))
+    pipe.send(b"R", json.dumps(readable_report(report)).encode())
+
+
+def readable_report(report):
+    """Return the parts of an encoder's report that are names and amounts; nothing in it can make a run fail."""
+    rows = {}
+    with contextlib.suppress(Exception):
+        for name, amount in report.items():
+            if type(name) is str and 0 <= float(amount) < math.inf and len(rows) < REPORT_ROWS:
+                rows[name[:REPORT_CHARS]] = float(amount)
+    return rows
 
 
 def decode(program, pipe, config):
