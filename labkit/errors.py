@@ -11,6 +11,8 @@ An exception means that labkit, its user or the world is at fault; a candidate's
     ├── AnchorError       a real encoder that is missing or broke
     ├── JailError         the wall cannot be raised as asked
     ├── ProposerError     a proposer that cannot go on
+    │   ├── ProposerStop     nor can any later one: the campaign stops
+    │   └── NoProposalError  nothing came of this one: the campaign goes on without it
     ├── SettingsError     a campaign file or option that makes no sense
     ├── LedgerError       a ledger that cannot be read or written
     ├── LineageError      the campaign's git repository refuses
@@ -50,6 +52,14 @@ class JailError(LabkitError):
 
 class ProposerError(LabkitError):
     """A proposer that cannot go on."""
+
+
+class ProposerStop(ProposerError):  # noqa: N818  (it stops the campaign; the campaign goes on when it is called again)
+    """Asking again now would not help: the key, the money or the server is missing; the text says what to do."""
+
+
+class NoProposalError(ProposerError):
+    """Nothing came of this one proposal, and the text says why; the next may succeed."""
 
 
 class SettingsError(LabkitError):

@@ -4,17 +4,18 @@ from pathlib import Path
 
 from labkit.candidate import Candidate, first_sentence, read_candidate
 from labkit.errors import ProposerError
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 
 
-class ManualProposer:
+class ManualProposer(Proposer):
     """Proposes what a person wrote, once: a path names a file, a text is the program itself."""
 
     def __init__(self, code: Path | str, hypothesis: str = "") -> None:
         self.name = "a person"
         self._code, self._hypothesis = code, hypothesis
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         """Return the person's program; a second time there is nothing left."""
         if isinstance(self._code, Path):
             candidate = read_candidate(self._code, self.name, self._hypothesis, brief.champion_hash)

@@ -1,66 +1,50 @@
 """The seam between the loop and those who write codecs: a brief goes in, a proposal comes out."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from labkit.candidate import Candidate
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One earlier candidate of the campaign, as a proposer may see it.
-
-    Attributes:
-        number: counts all candidates of the campaign from 0 (the starting program).
-        decision: "adopted", "rejected" or "failed".
-        bd_rate_pct: against the champion of its time; negative is better; None where there is no number.
-        reason: why it was adopted, rejected or failed.
-    """
-
-    number: int
-    generation: int
-    candidate: str
-    hypothesis: str
-    decision: str
-    bd_rate_pct: float | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Brief:
-    """Everything that a proposer may see.
-
-    Attributes:
-        generation: the number of the generation that asks; slot: which of its candidates this will be.
-        seed: the campaign's seed; with generation and slot it fixes every random choice.
-        champion: the program to beat; None before there is one.
-        experiments: all earlier ones, oldest first, those of this generation included.
-    """
-
-    generation: int
-    slot: int
-    seed: int
-    champion: Candidate | None
-    champion_version: int | None
-    experiments: tuple[Experiment, ...] = field(default=())
-
-    @property
-    def champion_hash(self) -> str:
-        """Hash of the champion, "" before there is one: the parent of what is proposed."""
-        return self.champion.hash if self.champion else ""
-
-    @property
-    def tried(self) -> frozenset[str]:
-        """Hashes of all candidates so far: what must not be proposed again."""
-        return frozenset(experiment.candidate for experiment in self.experiments)
+from labkit.candidate import Candidate, Failure
+from labkit.propose.brief import Brief
+from labkit.propose.exchange import Books, Exchange
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """One suggestion, recorded before anything runs. `cost_usd` is what it cost to get."""
+    """One suggestion, recorded before anything runs.
+
+    Attributes:
+        cost_usd: what it cost to get, besides the exchanges that are in the books already.
+        program: `labkit.policy.normal_hash` of the candidate, where the proposer has looked at it.
+    """
 
     candidate: Candidate
     cost_usd: float = 0.0
+    program: str | None = None
+
+
+class Desk(Books, Protocol):
+    """What a proposer works with: the books, a place to try a program out, and a way to show how far it is."""
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """Return what was asked and answered in this generation before, in order: none of it is paid twice."""
+        ...
+
+    def try_out(self, candidate: Candidate) -> Failure | None:
+        """Check and load a program behind the wall and code a few frames; return what went wrong, None if nothing."""
+        ...
+
+    def arriving(self, what: str, tokens: int) -> None:
+        """Show how much of an answer has arrived."""
+        ...
+
+    def batch_id(self, key: str) -> str:
+        """Return the id of the message batch that was sent under `key`; "" if none was."""
+        ...
+
+    def keep_batch(self, key: str, batch_id: str) -> None:
+        """Remember that a message batch was sent."""
+        ...
 
 
 class Proposer(Protocol):
@@ -69,10 +53,27 @@ class Proposer(Protocol):
     name: str
     """Shown everywhere: "offline proposer (no LLM)"."""
 
-    def propose(self, brief: Brief) -> Proposal:
+    def catch_up(self, exchanges: Sequence[Exchange]) -> None:
+        """Take note of all that the campaign asked and was answered before this process began."""
+        return None  # noqa: RET501  (as with close)
+
+    def propose(self, brief: Brief, desk: Desk) -> Proposal:
         """Return one candidate that differs from everything in `brief.tried`.
 
         Raises:
+            NoProposalError: nothing came of it this time.
             ProposerError: nothing is left to propose, or the source of proposals is out of reach.
         """
         ...
+
+    def learn(self, brief: Brief, desk: Desk) -> tuple[str, ...]:
+        """Return the lessons of all experiments so far; () from those who draw none.
+
+        Raises:
+            ProposerError: as `propose`.
+        """
+        return ()
+
+    def close(self) -> None:
+        """Let go of connections and files, of which most proposers have none."""
+        return None  # noqa: RET501  (said, so that whoever has none need not say it)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from labkit.candidate import Candidate
 from labkit.errors import ProposerError
-from labkit.propose.proposer import Brief, Experiment, Proposal
+from labkit.propose.brief import Brief, Experiment
+from labkit.propose.proposer import Desk, Proposal, Proposer
 from labkit.propose.shelf import SLOTS, Change, Recipe, Shelf, read_recipe
 
 GOAL_PCT = 12.0
@@ -35,7 +36,7 @@ def experience(experiments: tuple[Experiment, ...]) -> dict[str, float]:
     return seen
 
 
-class RecombineProposer:
+class RecombineProposer(Proposer):
     """Proposes assemblies of building blocks: mostly the changes of which their authors expect most."""
 
     name = "offline proposer (no LLM)"
@@ -44,7 +45,7 @@ class RecombineProposer:
         """Take blocks from `folder`; the repository's codecs/blocks for None."""
         self.shelf = Shelf(folder or Path(__file__).resolve().parents[2] / "codecs" / "blocks")
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         """Return one assembly that was not tried; the same brief gives the same source.
 
         Raises:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from labkit.candidate import read_candidate
 from labkit.errors import ProposerError
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 
 
-class ReplayProposer:
+class ReplayProposer(Proposer):
     """Proposes the sources of a folder (*.py) in the order of their names."""
 
     def __init__(self, folder: Path) -> None:
@@ -16,7 +17,7 @@ class ReplayProposer:
         if not self._files:
             raise ProposerError(f"{folder} holds no .py file to replay")
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         """Return the first source that was not tried yet."""
         for path in self._files:
             candidate = read_candidate(path, self.name, parent=brief.champion_hash)
