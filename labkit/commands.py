@@ -24,7 +24,6 @@ def evolve(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from labkit.campaign import Campaign
-    from labkit.propose.choice import make_proposer
     from labkit.settings import load_settings, make_settings, with_absolute_paths
     from labkit.terminal import err, out, show_wall
 
@@ -36,6 +35,9 @@ def evolve(args: argparse.Namespace) -> int:
         "anchors",
         "start",
         "proposer",
+        "budget_usd",
+        "batch",
+        "record",
         "seed",
         "generations",
         "candidates",
@@ -49,15 +51,27 @@ def evolve(args: argparse.Namespace) -> int:
         values["rule"] = {"kind": args.rule}
     settings = make_settings(with_absolute_paths(values), str(args.settings or "command line"))
     folder = _runs(args) / (args.name or _name_for(settings.clips))
-    with Campaign.start(folder, settings) as campaign:
-        name = make_proposer(settings.proposer).name
-        err.print(f"campaign {escape(str(folder))}, proposer: {escape(name)}", soft_wrap=True)
+    inherited = _lessons_of(args, args.lessons_from) if args.lessons_from else None
+    with Campaign.start(folder, settings, inherited=inherited) as campaign:
+        for line in campaign.introduction():
+            err.print(escape(line), soft_wrap=True)
         show_wall(campaign.wall)
         for number in range(settings.generations + 1):
             _one_generation(campaign, number)
         report = _write_report(campaign, None)
         _show_end(campaign, report, args.json, out)
     return 0
+
+
+def _lessons_of(args: argparse.Namespace, run: Path) -> tuple[str, Sequence[str]]:
+    """Return the name and the lessons of another campaign."""
+    from labkit.campaign import Campaign
+    from labkit.errors import CampaignError
+
+    with Campaign.open(_folder(args, run)) as other:
+        if not (known := other.ledger.lessons()):
+            raise CampaignError(f"{other.folder} has no lessons yet: a Claude campaign draws them as it goes")
+        return other.folder.name, known[-1].lessons
 
 
 def _one_generation(campaign: Any, number: int) -> None:
@@ -273,6 +287,71 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
+def brief(args: argparse.Namespace) -> int:
+    """Print what a proposer would be told now: the prompt, and its size by section."""
+    from labkit.campaign import Campaign
+    from labkit.propose.prompt import prompt
+
+    with Campaign.open(_run(args)) as campaign:
+        told = prompt(campaign.brief(campaign.next_number))
+    sections = [asdict(section) for section in told.sections]
+    if args.json:
+        _print_json({"text": told.text, "sections": sections})
+        return 0
+    print(told.text)
+    for section in told.sections:
+        words = f"{section.block}: {section.name}: {section.bytes:,} bytes, about {section.tokens_estimate:,} tokens"
+        print(words, file=sys.stderr)
+    return 0
+
+
+def lessons(args: argparse.Namespace) -> int:
+    """Show what a campaign has learnt."""
+    from labkit.campaign import Campaign
+    from labkit.terminal import out
+
+    with Campaign.open(_run(args)) as campaign:
+        known = campaign.ledger.lessons()
+    if args.json:
+        _print_json([{"experiments": row.experiments, "origin": row.origin, "lessons": row.lessons} for row in known])
+        return 0
+    if not known:
+        out.print("no lessons yet: a Claude campaign draws them as it goes")
+        return 0
+    out.print(f"from {known[-1].origin}:", markup=False)
+    for lesson in known[-1].lessons:
+        out.print(f"- {lesson}", markup=False, soft_wrap=True)
+    return 0
+
+
+def propose(args: argparse.Namespace) -> int:
+    """Enter your own codec in a campaign: one generation of the same check, run and verdict, in the ledger as yours."""
+    from labkit.campaign import Campaign
+    from labkit.candidate import read_candidate
+    from labkit.notebook import run_generation
+    from labkit.propose.manual import ManualProposer
+    from labkit.terminal import err, out, show_wall
+
+    yours = read_candidate(args.manual, hypothesis=args.hypothesis)
+    proposer = ManualProposer(yours.source, yours.hypothesis)
+    with Campaign.open(_run(args), proposer, candidates=1) as campaign:
+        show_wall(campaign.wall)
+        err.print(f"generation {campaign.next_number} of {campaign.folder}", markup=False, soft_wrap=True)
+        turn = campaign.by_hand(yours.source)
+        notebook = run_generation(campaign.folder, turn.number)
+        (entry,) = turn.entries
+        verdict = entry.verdict
+        assert verdict is not None
+        if args.json:
+            _print_json({"candidate": entry.number, "outcome": entry.outcome, "reasons": list(verdict.reasons),
+                         "notebook": str(notebook)})  # fmt: skip
+        else:
+            for reason in verdict.reasons:
+                out.print(f"{entry.outcome}: {reason}", markup=False, soft_wrap=True)
+            out.print(f"notebook: {notebook}", markup=False, soft_wrap=True)
+    return CANDIDATE_FAILED if entry.outcome == "failed" else 0
+
+
 def report(args: argparse.Namespace) -> int:
     """Write the campaign's offline HTML report."""
     from labkit.campaign import Campaign
@@ -354,6 +433,10 @@ def _runs(args: argparse.Namespace) -> Path:
 
 
 def _run(args: argparse.Namespace) -> Path:
+    return _folder(args, args.run)
+
+
+def _folder(args: argparse.Namespace, run: str | Path) -> Path:
     """Return the campaign's folder: a path, or a name under runs/."""
-    path = Path(args.run)
-    return path if (path / "ledger.sqlite").exists() else _runs(args) / args.run
+    path = Path(run)
+    return path if (path / "ledger.sqlite").exists() else _runs(args) / run

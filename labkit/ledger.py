@@ -6,7 +6,7 @@ exists, so that a crash loses at most the work in flight and never an answer tha
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from labkit.adopt import Decision, Rule, Verdict
 from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
 from labkit.clip import Clip
 from labkit.errors import LedgerError
+from labkit.propose.exchange import Exchange, from_values
 from labkit.propose.proposer import Proposal
 from labkit.rd import Comparison, RDPoint
 
@@ -53,7 +54,8 @@ class _Text(sa.TypeDecorator[str]):
 
 
 _tables = sa.MetaData()
-_POINT_FIELDS = dataclasses.fields(RDPoint)
+_POINT_FIELDS = [field for field in dataclasses.fields(RDPoint) if field.name != "reported"]
+"""What a report says is no measured figure and has a table of its own."""
 _COLUMN_TYPES: dict[Any, Any] = {str: sa.Text, int: sa.BigInteger, float: sa.Float}
 
 
@@ -85,12 +87,27 @@ _points = _table("rate_points", _number("id", primary_key=True), _number("propos
                  *(sa.Column(f.name, _COLUMN_TYPES.get(f.type, _Json), nullable=False) for f in _POINT_FIELDS),
                  sa.UniqueConstraint("proposal", "clip", "qp"),
                  sa.UniqueConstraint("anchor", "clip", "qp"))  # fmt: skip
+_reported = _table("reported_bytes", _number("id", primary_key=True), _number("proposal", nullable=False),
+                   sa.Column("clip", sa.Text, nullable=False), _number("qp", nullable=False),
+                   sa.Column("rows", _Json, nullable=False), sa.UniqueConstraint("proposal", "clip", "qp"))  # fmt: skip
+_programs = _table("programs", _number("proposal", primary_key=True, autoincrement=False),
+                   sa.Column("program", sa.Text))  # fmt: skip
 _verdicts = _table("verdicts", _number("proposal", primary_key=True, autoincrement=False),
                    sa.Column("decision", sa.Text, nullable=False), _number("version", unique=True),
                    sa.Column("bd_rate_pct", sa.Float), sa.Column("by_clip", _Json, nullable=False),
                    sa.Column("reasons", _Json, nullable=False), sa.Column("rule", _Json, nullable=False))  # fmt: skip
 _costs = _table("costs", _number("id", primary_key=True), _number("generation"), _number("proposal"),
                 sa.Column("proposer", sa.Text), sa.Column("usd", sa.Float, nullable=False))  # fmt: skip
+_exchanges = _table("exchanges", _number("number", primary_key=True),
+                    sa.Column("id", sa.Text, nullable=False, unique=True),
+                    _number("generation", nullable=False), _number("slot", nullable=False),
+                    sa.Column("purpose", sa.Text, nullable=False), sa.Column("model", sa.Text, nullable=False),
+                    sa.Column("usd", sa.Float), sa.Column("exchange", _Json, nullable=False))  # fmt: skip
+_batches = _table("batches", _number("number", primary_key=True),
+                  sa.Column("key", sa.Text, nullable=False, unique=True),
+                  sa.Column("id", sa.Text, nullable=False))  # fmt: skip
+_lessons = _table("lessons", _number("number", primary_key=True), _number("experiments", nullable=False),
+                  sa.Column("lessons", _Json, nullable=False), sa.Column("origin", _Text, nullable=False))  # fmt: skip
 _alerts = _table("alerts", _number("id", primary_key=True), _number("generation"), sa.Column("kind", sa.Text),
                  sa.Column("text", _Text, nullable=False))  # fmt: skip
 _ends = _table("generation_ends", _number("number", primary_key=True), sa.Column("wall_s", sa.Float))
@@ -243,8 +260,14 @@ class Ledger:
 
     # --- entries -------------------------------------------------------------------------------------
 
-    def record_proposal(self, generation: int, slot: int, proposal: Proposal, proposer: str) -> int:
-        """Add a proposal and its cost the moment they exist; return its number."""
+    def record_proposal(
+        self, generation: int, slot: int, proposal: Proposal, proposer: str, program: str | None = None
+    ) -> int:
+        """Add a proposal and its cost the moment they exist; return its number.
+
+        Args:
+            program: `labkit.policy.normal_hash` of its source: equal ones are the same program.
+        """
         ((number,),) = self._select(sa.select(sa.func.count()).select_from(_proposals))
         candidate = proposal.candidate
         self._add(
@@ -252,6 +275,7 @@ class Ledger:
                           "parent": candidate.parent, "proposer": candidate.proposer,
                           "hypothesis": candidate.hypothesis, "source": candidate.source}),
             (_costs, {"generation": generation, "proposal": number, "proposer": proposer, "usd": proposal.cost_usd}),
+            (_programs, {"proposal": number, "program": program}),
         )  # fmt: skip
         return int(number)
 
@@ -271,14 +295,19 @@ class Ledger:
             "wall_s": evaluation.wall_s, "cpu_s": evaluation.cpu_s, "warmed": evaluation.warmed,
             "output": evaluation.output,
         }  # fmt: skip
-        points = ((_points, {"proposal": number, **dataclasses.asdict(point)}) for point in evaluation.points)
-        self._add((_evaluations, row), *points)
+        points = ((_points, {"proposal": number, **_measured(point)}) for point in evaluation.points)
+        reported = (
+            (_reported, {"proposal": number, "clip": point.clip, "qp": point.qp, "rows": dict(point.reported)})
+            for point in evaluation.points
+            if point.reported
+        )
+        self._add((_evaluations, row), *points, *reported)
 
     def record_anchor(self, name: str, points: Iterable[RDPoint]) -> None:
         """Add a real encoder's rate points on one clip, unless they stand already."""
         known = {(row.clip, row.qp) for row in self._rows(_points, _points.c.anchor == name)}
         new = [point for point in points if (point.clip, point.qp) not in known]
-        self._add(*((_points, {"anchor": name, **dataclasses.asdict(point)}) for point in new))
+        self._add(*((_points, {"anchor": name, **_measured(point)}) for point in new))
 
     def record_verdicts(self, verdicts: Mapping[int, Verdict], versions: Mapping[int, int], rule: Rule) -> None:
         """Add the verdicts on entries, all or none, and the versions that some became, both by the entry's number."""
@@ -309,6 +338,47 @@ class Ledger:
         """Return the sum of all costs."""
         return float(sum(row.usd for row in self._rows(_costs)))
 
+    # --- what was asked of models --------------------------------------------------------------------
+
+    def record_exchange(self, exchange: Exchange) -> None:
+        """Add a request, its answer and its cost, in one step; one whose id stands already is not added again."""
+        if self._rows(_exchanges, _exchanges.c.id == exchange.id):
+            return
+        row = {
+            "id": exchange.id, "generation": exchange.generation, "slot": exchange.slot, "purpose": exchange.purpose,
+            "model": exchange.model, "usd": exchange.usd, "exchange": dataclasses.asdict(exchange),
+        }  # fmt: skip
+        cost = {"generation": exchange.generation, "proposer": exchange.model, "usd": exchange.usd or 0.0}
+        self._add((_exchanges, row), (_costs, cost))
+
+    def exchanges(self, generation: int | None = None) -> list[Exchange]:
+        """Return what was asked and answered, in order: in all, or in one generation."""
+        where = () if generation is None else (_exchanges.c.generation == generation,)
+        return [from_values(row.exchange) for row in self._rows(_exchanges, *where)]
+
+    def record_batch(self, key: str, batch_id: str) -> None:
+        """Add that a message batch was sent, so that a restart waits for it and sends nothing."""
+        self._add((_batches, {"key": key, "id": batch_id}))
+
+    def batch(self, key: str) -> str:
+        """Return the id of a batch that was sent under `key`; "" if none was."""
+        rows = self._rows(_batches, _batches.c.key == key)
+        return str(rows[0].id) if rows else ""
+
+    def record_lessons(self, experiments: int, lessons: Sequence[str], origin: str) -> None:
+        """Add the lessons after so many experiments; they take the place of all earlier ones."""
+        self._add((_lessons, {"experiments": experiments, "lessons": list(lessons), "origin": origin}))
+
+    def lessons(self) -> list[Any]:
+        """Return every state of the lessons, the last one in force: experiments, lessons, origin."""
+        return self._rows(_lessons)
+
+    def programs(self) -> dict[int, str | None]:
+        """Return the normal hash of every entry's program, by number."""
+        return {row.proposal: row.program for row in self._rows(_programs)}
+
+    # --- reading -------------------------------------------------------------------------------------
+
     def entries(self, generation: int | None = None) -> list[Entry]:
         """Return all entries in order, or those of one generation."""
         where = () if generation is None else (_proposals.c.generation == generation,)
@@ -317,8 +387,11 @@ class Ledger:
         evaluations = {row.proposal: row for row in self._rows(_evaluations, _evaluations.c.proposal.in_(numbers))}
         verdicts = {row.proposal: row for row in self._rows(_verdicts, _verdicts.c.proposal.in_(numbers))}
         points: dict[int, list[RDPoint]] = {}
+        told = self._rows(_reported, _reported.c.proposal.in_(numbers))
+        reported = {(row.proposal, row.clip, row.qp): tuple(row.rows.items()) for row in told}
         for row in self._rows(_points, _points.c.proposal.in_(numbers)):
-            points.setdefault(row.proposal, []).append(_point(row))
+            says = reported.get((row.proposal, row.clip, row.qp), ())
+            points.setdefault(row.proposal, []).append(dataclasses.replace(_point(row), reported=says))
         return [_entry(row, evaluations, tuple(points.get(row.number, ())), verdicts) for row in proposals]
 
     def anchors(self) -> dict[str, dict[str, tuple[RDPoint, ...]]]:
@@ -341,6 +414,10 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA busy_timeout=10000")
     connection.execute("PRAGMA journal_mode=WAL")  # a monitor may read while the campaign writes
     connection.execute("PRAGMA synchronous=FULL")  # a paid answer survives a power cut
+
+
+def _measured(point: RDPoint) -> dict[str, Any]:
+    return {field.name: getattr(point, field.name) for field in _POINT_FIELDS}
 
 
 def _point(row: Any) -> RDPoint:

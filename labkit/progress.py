@@ -15,7 +15,13 @@ class ProgressFile:
 
     def __init__(self, folder: Path, generation: int) -> None:
         self.path = folder / "progress.json"
-        self._state: dict[str, Any] = {"generation": generation, "pid": os.getpid(), "started": time.time(), "jobs": {}}
+        self._state: dict[str, Any] = {
+            "generation": generation,
+            "pid": os.getpid(),
+            "started": time.time(),
+            "jobs": {},
+            "said": [],
+        }
         self._guard = threading.Lock()
         self._written = 0.0
 
@@ -24,10 +30,19 @@ class ProgressFile:
         with self._guard:
             self._state["jobs"][job] = {"done": done, "total": total, "what": what}
             if done == total or time.monotonic() - self._written > _EVERY_S:
-                self._written = time.monotonic()
-                fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
-                fresh.write_text(json.dumps({**self._state, "at": time.time()}))
-                fresh.replace(self.path)
+                self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps({**self._state, "at": time.time()}))
+        fresh.replace(self.path)
+
+    def say(self, text: str) -> None:
+        """Add a line that stays: a watcher shows each once."""
+        with self._guard:
+            self._state["said"].append(text)
+            self._write()
 
 
 def read_progress(folder: Path) -> dict[str, Any] | None:

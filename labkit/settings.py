@@ -16,12 +16,17 @@ from labkit.anchors import ANCHORS
 from labkit.container import MAX_QP
 from labkit.errors import SettingsError
 from labkit.jail import Limits
+from labkit.propose.choice import Asking
+from labkit.propose.claude_settings import ClaudeSettings
 from labkit.rd import QPS
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: codecs/, notebooks/ and runs/ lie in it."""
 
-CHANGEABLE = ("generations", "candidates", "proposer", "workers", "remote", "min_isolation")
+CHANGEABLE = (
+    "generations", "candidates", "proposer", "claude", "budget_usd", "batch", "record", "workers", "remote",
+    "min_isolation",
+)  # fmt: skip
 """What may differ when a campaign is resumed; all else decides what its numbers mean."""
 
 _RULES: dict[str, type[BdRateRule | ThresholdRule | ParetoRule]] = {
@@ -41,7 +46,11 @@ class Settings(BaseModel):
         frames: the first so many of each clip; 0 for all.
         qps: four or more, so that there is a curve.
         start: the program that is version 0; "" to begin with no champion.
-        proposer: who writes: "recombine", "replay:FOLDER" or "manual:FILE.py".
+        proposer: who writes: "recombine", "claude", "replay:FOLDER" or "manual:FILE.py".
+        claude: which model is asked, where, how, and what it costs; see `ClaudeSettings`.
+        budget_usd: the hard cap on all that is spent; none if left out.
+        batch: ask by message batches: half the price, up to a day for each round.
+        record: a folder that keeps every answer of a model, for `replay:FOLDER`.
         generations: in all, the start (generation 0) not counted.
         candidates: proposals in each generation.
         workers: candidates or anchors measured at once; 0 for one a core.
@@ -58,6 +67,10 @@ class Settings(BaseModel):
     anchors: tuple[str, ...] = tuple(ANCHORS)
     start: str = "codecs/intra_dct.py"
     proposer: str = "recombine"
+    claude: ClaudeSettings = ClaudeSettings()
+    budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    batch: bool = False
+    record: str = ""
     seed: _Whole = 0
     generations: Annotated[_Whole, Field(ge=0, le=100_000)] = 5
     candidates: Annotated[_Whole, Field(ge=1, le=64)] = 2
@@ -125,6 +138,11 @@ class Settings(BaseModel):
         """How many candidates or anchors are measured at once."""
         return self.workers or os.cpu_count() or 1
 
+    @property
+    def asking(self) -> Asking:
+        """How a model is asked."""
+        return Asking(self.claude, self.budget_usd, self.candidates, self.batch, self.record)
+
     def differences(self, other: "Settings") -> list[str]:
         """Return the keys that decide what numbers mean and differ, as "key: ours, theirs"."""
         ours, theirs = self.model_dump(), other.model_dump()
@@ -154,6 +172,8 @@ def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
         return str(Path(spec).resolve()) if isinstance(spec, str) and spec and Path(spec).exists() else spec
 
     paths: dict[str, Any] = {}
+    if record := values.get("record"):
+        paths["record"] = str(Path(str(record)).resolve())
     if isinstance(clips := values.get("clips"), (list, tuple)):
         paths["clips"] = [absolute(spec) for spec in clips]
     if "start" in values:
@@ -203,7 +223,7 @@ def _explain(item: Any) -> str:
     said = plain.format(**item.get("ctx", {})) if plain else item["msg"].removeprefix("Value error, ")
     if not place:
         return f": {said}"
-    if place[0] in ("rule", "limits") and isinstance(value, dict | Limits):
+    if place[0] in ("rule", "limits", "claude") and isinstance(value, dict | Limits):  # not shown: it may hold a key
         return f", [{place[0]}]: {said}"
     section, key = (f", [{place[0]}]", place[-1]) if isinstance(place[-1], str) and place[1:] else ("", place[0])
     return f"{section}: {key} = {value!r}: {said}"
@@ -213,7 +233,7 @@ def _keys(place: list[Any]) -> list[str]:
     """Return the keys that are known where the unknown one stands."""
     if len(place) == 1:
         return list(Settings.model_fields)
-    section = _RULES[place[1]] if place[0] == "rule" else Limits
+    section: Any = {"claude": ClaudeSettings, "limits": Limits}.get(place[0]) or _RULES[place[1]]
     return [field.name for field in fields(section)]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,23 @@ def show_wall(wall: Wall) -> None:
 @contextlib.contextmanager
 def following(folder: Path, generation: int) -> Iterator[None]:
     """Show how far a generation has come while another process runs it."""
-    stop = threading.Event()
+    stop, began = threading.Event(), time.time()
+    shown = 0
+
+    def tell(state: dict[str, Any]) -> None:
+        nonlocal shown
+        for line in state["said"][shown:]:
+            err.print(f"generation {generation}: {line}", markup=False, soft_wrap=True)
+        shown = len(state["said"])
 
     def follow(bar: Progress) -> None:
         task = bar.add_task(f"generation {generation}", total=None)
-        while not stop.wait(_POLL_S):
+        last = False
+        while not last:
+            last = stop.wait(_POLL_S)
             state = read_progress(folder)
+            if state and state["generation"] == generation and state["started"] >= began:  # not a killed one's
+                tell(state)
             if state and state["generation"] == generation and state["jobs"]:
                 jobs = state["jobs"]
                 busy = [f"{name}: {job['what']}" for name, job in jobs.items() if job["done"] < job["total"]]

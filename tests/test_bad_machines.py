@@ -187,6 +187,7 @@ def test_where_namespaces_are_forbidden_the_level_is_filtered_and_says_why(
     assert_refused(machine.run(*QUICK, "--min-isolation", "sealed"), "isolation sealed", "bubblewrap: ", reason)
 
 
+@slow
 @pytest.mark.skipif(not STRONGEST, reason="no level stands on this machine")
 def test_without_bubblewrap_the_level_is_filtered_and_sealed_is_refused(
     lab: Callable[..., Lab], path_without_bwrap: str

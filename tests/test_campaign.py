@@ -16,13 +16,14 @@ from programs import DEAD_ZONE, IGNORES_QP, INTRA, PACKED, RAISES, RAW, REFUSED,
 from labkit.campaign import Campaign
 from labkit.candidate import Candidate, Stage
 from labkit.errors import BusyError, CampaignError, ProposerError
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 from labkit.settings import Settings, make_settings
 
 SMALL = {"clips": ["builtin:shapes"], "frames": 3, "anchors": ["x265-medium"], "generations": 3, "candidates": 1}
 
 
-class Scripted:
+class Scripted(Proposer):
     """Proposes the given sources in order; counts how often it was asked."""
 
     name = "a script"
@@ -31,7 +32,7 @@ class Scripted:
         self.sources = sources
         self.briefs: list[Brief] = []
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         self.briefs.append(brief)
         for number, source in enumerate(self.sources):
             candidate = Candidate(source, self.name, f"idea {number}", brief.champion_hash)
@@ -131,10 +132,10 @@ def test_the_brief_tells_what_was_tried_and_why_it_failed(finished: Campaign) ->
 
 
 def test_a_recorded_generation_is_never_run_again(finished: Campaign) -> None:
-    class Nobody:
+    class Nobody(Proposer):
         name = "nobody"
 
-        def propose(self, brief: Brief) -> Proposal:
+        def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
             raise AssertionError("was asked again")
 
     with Campaign.open(finished.folder, Nobody()) as again:

@@ -32,7 +32,8 @@ from labkit.jail import Limits, Nursery
 from labkit.ledger import Ledger
 from labkit.notebook import run_generation
 from labkit.policy import DEFAULT_RULES, check
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 from labkit.settings import make_settings
 from labkit.view.changes import failure_blocks
 from labkit.view.report import write_report
@@ -456,12 +457,12 @@ RAISES = ERROR + changed("    packer = ", f"{PRINTS}    raise Error({EVIL!a})  #
 SMUGGLED = f'"""{EVIL}"""\nimport os\n# {EVIL}\n'
 
 
-class Liar:
+class Liar(Proposer):
     """Proposes programs that try to be more than text."""
 
     name = f"a liar {EVIL}"
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         self.brief = brief
         source = next(s for s in (SOUND, RAISES, SMUGGLED + "\ud800") if Candidate(s).hash not in brief.tried)
         return Proposal(Candidate(source, self.name, f"{EVIL}\ud800\n\nand more", brief.champion_hash))

@@ -17,7 +17,7 @@ FLOORS = {
     4: ("adopt", "propose"),
     5: ("ledger", "lineage", "settings", "lock", "progress"),
     6: ("campaign",),
-    7: ("view", "notebook", "terminal", "cli", "commands", "bench", "doctor", "__init__", "__main__"),
+    7: ("view", "notebook", "terminal", "cli", "commands", "bench", "doctor", "magic", "__init__", "__main__"),
 }
 """Modules and packages by floor; a new one has to be given its floor here."""
 

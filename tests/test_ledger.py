@@ -21,6 +21,7 @@ from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
 from labkit.clip import Clip
 from labkit.errors import LedgerError
 from labkit.ledger import Ledger
+from labkit.propose.exchange import Exchange, Usage
 from labkit.propose.proposer import Proposal
 from labkit.rd import Comparison, RDPoint
 
@@ -28,10 +29,15 @@ CANDIDATE = Candidate("print('ünïcödé')\r\n# no newline at the end", "offlin
 POINT = RDPoint(
     "foreman", "c" * 64, 32, 1234, 98.72, 41.25, inf, 0.1 + 0.2, 0.987654321, -inf, 0.25, 0.125,
     CANDIDATE.hash, "b" * 64, 1.5, 0.75, 123.4, 10_000_000_000, (1000, 0, 212), (40.0, inf, 39.5),
+    (("vectors", 200.5), ("levels", 1000.0)),
 )  # fmt: skip
 MEASURED = Evaluation(CANDIDATE.hash, "none", (POINT, replace(POINT, qp=37, bytes=999)), None, 1.5, 0.5, True, "out\n")
 FAILURE = Failure(Stage.DECODE, FailureKind.WRONG_SHAPE, "got (3, 4)\nexpected (4, 4)", "foreman", 32, 7, "said \x1b")
 FAILED = Evaluation(CANDIDATE.hash, "none", (), FAILURE, 2.0, 1.0, False, "")
+EXCHANGE = Exchange(
+    "code", "claude-opus-5-5", {"messages": [{"role": "user", "content": "ünïcödé"}]}, "an answer \ud800", None,
+    "end_turn", Usage(1000, 0, 20, 300, 4000), 0.0853, "2026-11", "req_1", id="one", generation=1, slot=1,
+)  # fmt: skip
 VERDICT = Verdict(
     Decision.REJECTED, ("one reason", "another: ü"), None, (Comparison("a", -1.5), Comparison("b", None, "no overlap"))
 )
@@ -57,12 +63,24 @@ def filled(ledger: Ledger) -> None:
     ledger.record_anchor("x265-medium", [POINT])
     ledger.record_verdicts({number: VERDICT}, {}, BdRateRule())
     ledger.record_alert(1, "odd", "a person should look")
+    ledger.record_exchange(EXCHANGE)
+    ledger.record_batch("1/0/code/0", "msgbatch_1")
+    ledger.record_lessons(10, ["larger blocks cost more than they save"], "experiments 0 to 9")
     ledger.end_generation(1, 12.5)
 
 
 def clip(name: str = "small", value: int = 0) -> Clip:
     data = np.full((3, 16 * 8 * 3 // 2), value, np.uint8)
     return Clip(name, data, 16, 8, Fraction(30000, 1001), "bt709", ("cropped 17x9 to 16x8",), "somewhere/ü.mp4")
+
+
+def test_an_exchange_comes_back_as_it_was_and_is_booked_once(ledger: Ledger) -> None:
+    ledger.record_exchange(EXCHANGE)
+    ledger.record_exchange(EXCHANGE)
+    ledger.record_exchange(replace(EXCHANGE, id="two", generation=2, usd=None))
+    assert ledger.exchanges(1) == [EXCHANGE]
+    assert [exchange.id for exchange in ledger.exchanges()] == ["one", "two"]
+    assert ledger.cost_usd() == EXCHANGE.usd
 
 
 # --- there and back ----------------------------------------------------------------------------------
@@ -140,11 +158,11 @@ def test_settings_clips_generations_and_alerts_come_back(ledger: Ledger) -> None
     assert [(alert.generation, alert.kind, alert.text) for alert in ledger.alerts()] == [
         (1, "odd", "a person should look")
     ]
-    assert ledger.cost_usd() == 0.25
+    assert ledger.cost_usd() == pytest.approx(0.25 + 0.0853)
 
 
 def test_an_anchor_is_recorded_once(ledger: Ledger) -> None:
-    points = [replace(POINT, qp=qp, candidate="x265 4.2") for qp in (22, 27)]
+    points = [replace(POINT, qp=qp, candidate="x265 4.2", reported=()) for qp in (22, 27)]
     ledger.record_anchor("x265-medium", points)
     ledger.record_anchor("x265-medium", [replace(point, bytes=1) for point in points])
     ledger.record_anchor("x265-medium", [replace(points[0], qp=32)])
@@ -188,7 +206,7 @@ def test_no_row_takes_another_programs_numbers(ledger: Ledger, evaluation: Evalu
 # --- the database refuses ----------------------------------------------------------------------------
 
 TABLES = ("campaign", "clips", "generations", "proposals", "evaluations", "rate_points", "verdicts", "costs", "alerts",
-          "generation_ends")  # fmt: skip
+          "generation_ends", "reported_bytes", "programs", "exchanges", "batches", "lessons")  # fmt: skip
 
 
 def test_these_are_all_tables(ledger: Ledger, tmp_path: Path) -> None:
@@ -219,7 +237,9 @@ def test_the_database_refuses_every_change(ledger: Ledger, tmp_path: Path, table
         assert raw.execute(f"SELECT * FROM {table}").fetchall() == before
         # positive control: a new row goes in by the same connection
         fresh = ", ".join("9" if name in keys else name for name in names)
-        others = {"rate_points": fresh.replace("qp", "99"), "proposals": fresh.replace("slot", "99")}
+        others = {"rate_points": fresh.replace("qp", "99"), "proposals": fresh.replace("slot", "99"),
+                  "reported_bytes": fresh.replace("qp", "99"), "exchanges": fresh.replace(" id,", " 'new',"),
+                  "batches": fresh.replace("key", "'new'")}  # fmt: skip
         raw.execute(f"INSERT INTO {table} ({same}) SELECT {others.get(table, fresh)} FROM {table} LIMIT 1")
         raw.commit()
         assert len(raw.execute(f"SELECT * FROM {table}").fetchall()) == len(before) + 1
@@ -251,7 +271,7 @@ def test_what_stands_is_not_recorded_twice(ledger: Ledger) -> None:
             again()
         assert "\n" not in str(caught.value)
     assert ledger.entries() == before
-    assert ledger.cost_usd() == 0.25, "the second proposal's cost must not stand without it"
+    assert ledger.cost_usd() == pytest.approx(0.25 + 0.0853), "the second proposal's cost must not stand without it"
 
 
 def test_a_proposal_and_its_cost_are_recorded_together_or_not_at_all(ledger: Ledger, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from labkit.candidate import Candidate
 from labkit.errors import ProposerError
 from labkit.policy import check
-from labkit.propose.proposer import Brief, Experiment
+from labkit.propose.brief import Brief, Experiment
 from labkit.propose.recombine import CHANGE, RecombineProposer
 from labkit.propose.shelf import SLOTS, START, Recipe, Shelf, read_recipe
 

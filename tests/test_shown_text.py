@@ -22,7 +22,8 @@ from labkit.candidate import Candidate, Stage, first_sentence
 from labkit.footage.synthetic import synthetic_clip
 from labkit.footage.y4m import write_y4m
 from labkit.notebook import run_generation
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 from labkit.settings import make_settings
 from labkit.view.report import write_report
 
@@ -47,12 +48,12 @@ MUST_BE_READ = {
 """Words of what they printed or raised, as a reader is shown them; the other files are refused by the check."""
 
 
-class Speaker:
+class Speaker(Proposer):
     """Proposes every hostile file of class text; as its hypothesis, what the file says of itself."""
 
     name = "a speaker"
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         sources = (attack.source({}) for attack in TEXTS)
         source = next(source for source in sources if Candidate(source).hash not in brief.tried)
         return Proposal(Candidate(source, self.name, first_sentence(source), brief.champion_hash))

@@ -22,7 +22,8 @@ from labkit.errors import LabkitError
 from labkit.footage.synthetic import synthetic_clip
 from labkit.footage.y4m import write_y4m
 from labkit.ledger import Entry
-from labkit.propose.proposer import Brief, Proposal
+from labkit.propose.brief import Brief
+from labkit.propose.proposer import Desk, Proposal, Proposer
 from labkit.rd import RDPoint
 from labkit.settings import Settings, make_settings
 from labkit.view import code, frames, plots
@@ -43,12 +44,12 @@ CRASHES = changed(
 )
 
 
-class Listed:
+class Listed(Proposer):
     """Proposes the given sources one after the other."""
 
     name = f"a list {SCRIPT}"
 
-    def propose(self, brief: Brief) -> Proposal:
+    def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         sources = (DEAD_ZONE, REFUSED, CRASHES, INTRA + "# no change\n")
         source = next(s for s in sources if Candidate(s).hash not in brief.tried)
         words = f"try {SCRIPT} {RED}\nand more"
@@ -310,7 +311,8 @@ def test_the_command_uses_options_that_exist(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         main(["evolve", "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    assert {f"--{key.replace('_', '-')}" for key in Settings.model_fields} - {"--rule", "--limits"} <= options
+    flags = {f"--{key.replace('_', '-')}" for key in Settings.model_fields}
+    assert flags - {"--rule", "--limits", "--claude"} <= options
     assert {"--name", "--runs", "--settings"} <= options
 
 
@@ -322,6 +324,11 @@ def test_rule_and_limits_come_as_a_campaign_file() -> None:
     assert "--settings campaign.toml" in command(settings, Path("runs/mine"))
     assert make_settings(tomllib.loads(settings_file(settings)), "test") == settings
     assert settings_file(make_settings({}, "test")) == ""
+    claude = {"model": "llama", "effort": "", "structured_output": False, "headers": {"x-team": 'video "a"'},
+              "prices": {"llama 3.1": {"input": 0, "output": 0.5, "cache_read": 0}}}  # fmt: skip
+    local = make_settings({"claude": claude, "budget_usd": 2.5}, "test")
+    assert make_settings(tomllib.loads(settings_file(local)) | {"budget_usd": 2.5}, "test") == local
+    assert "--budget-usd 2.5" in command(local, Path("runs/mine"))
 
 
 # --- charts ----------------------------------------------------------------------------------------------

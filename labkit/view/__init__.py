@@ -2,6 +2,7 @@
 
 from labkit.view.changes import show_champion, show_change, show_changes, show_failures
 from labkit.view.code import show_code, show_diff
+from labkit.view.exchanges import show_exchanges
 from labkit.view.frames import show_frames
 from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
@@ -18,6 +19,7 @@ __all__ = [
     "show_changes",
     "show_code",
     "show_diff",
+    "show_exchanges",
     "show_failures",
     "show_frames",
     "show_generation",

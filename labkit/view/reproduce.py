@@ -1,6 +1,8 @@
 """The command that runs a campaign again."""
 
+import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ def command(settings: Settings, folder: Path) -> str:
         words += ["--settings", "campaign.toml"]
     for key in Settings.model_fields:
         value = getattr(settings, key)
-        if key not in ("rule", "limits") and value != getattr(default, key):
+        if key not in ("rule", "limits", "claude") and value != getattr(default, key):
             words += [f"--{key.replace('_', '-')}", *_words(key, value)]
     return shlex.join(words)
 
@@ -36,6 +38,22 @@ def settings_file(settings: Settings) -> str:
     default, lines = Settings(), []
     for name in ("rule", "limits"):
         if (section := getattr(settings, name)) != getattr(default, name):
-            values = [f'{key} = "{v}"' if isinstance(v, str) else f"{key} = {v}" for key, v in asdict(section).items()]
-            lines += [f"[{name}]", *values]
+            lines += [f"[{name}]", *_toml(asdict(section))]
+    given, usual = asdict(settings.claude), asdict(default.claude)
+    if changed := {key: value for key, value in given.items() if value != usual[key]}:
+        tables = {key: changed.pop(key) for key in ("headers", "prices") if key in changed}
+        lines += ["[claude]", *_toml(changed)]
+        if headers := tables.get("headers"):
+            lines += ["[claude.headers]", *_toml(headers)]
+        for model, price in tables.get("prices", {}).items():
+            lines += [f"[claude.prices.{_key(model)}]", *_toml(price)]
     return "\n".join(lines)
+
+
+def _toml(values: Mapping[str, Any]) -> list[str]:
+    """Return keys and values as lines; JSON's texts, numbers and truth values are TOML's."""
+    return [f"{_key(key)} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+
+
+def _key(text: str) -> str:
+    return text if text.isidentifier() and text.isascii() else json.dumps(text)

@@ -1,7 +1,4 @@
-"""The loop: brief, proposals, evaluations, verdict, ledger; one generation after the other.
-
-Nothing here knows of notebooks: a notebook calls `Campaign.generation(number)`.
-"""
+"""A campaign: its folder, its recorded generations, and the step that makes the next one."""
 
 import platform
 import shutil
@@ -18,9 +15,19 @@ from typing import TYPE_CHECKING
 
 from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, only_best, versus
 from labkit.anchors import AnchorShelf
+from labkit.campaign.briefing import brief_of, last_version
+from labkit.campaign.desk import CampaignDesk
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
-from labkit.errors import AnchorError, CampaignError, JailError, NoCampaignError, ProposerError
+from labkit.errors import (
+    AnchorError,
+    CampaignError,
+    JailError,
+    NoCampaignError,
+    NoProposalError,
+    ProposerError,
+    ProposerStop,
+)
 from labkit.evaluate import Keep, evaluate
 from labkit.footage.library import find_clips
 from labkit.jail import Level, Wall, raise_wall
@@ -28,9 +35,14 @@ from labkit.ledger import Entry, Ledger
 from labkit.lineage import Lineage
 from labkit.lock import stepping
 from labkit.metrics import Distortion
+from labkit.policy import normal_hash
 from labkit.progress import ProgressFile
+from labkit.propose.brief import Brief
 from labkit.propose.choice import make_proposer
-from labkit.propose.proposer import Brief, Experiment, Proposal, Proposer
+from labkit.propose.estimate import cost_lines
+from labkit.propose.exchange import BYTES_A_TOKEN, estimated_tokens
+from labkit.propose.prompt import prompt
+from labkit.propose.proposer import Proposal, Proposer
 from labkit.settings import ROOT, Settings, cache_folder, make_settings
 
 if TYPE_CHECKING:
@@ -75,8 +87,17 @@ class Campaign:
         self.lineage = Lineage(folder, settings.remote)
 
     @classmethod
-    def start(cls, folder: Path, settings: Settings, proposer: Proposer | None = None) -> "Campaign":
+    def start(
+        cls,
+        folder: Path,
+        settings: Settings,
+        proposer: Proposer | None = None,
+        inherited: tuple[str, Sequence[str]] | None = None,
+    ) -> "Campaign":
         """Make a campaign, or open the one in `folder` if it was asked for the same.
+
+        Args:
+            inherited: name and lessons of another campaign, for one that has none of its own.
 
         Raises:
             CampaignError: the folder holds a campaign with other settings, or something else.
@@ -89,6 +110,8 @@ class Campaign:
         campaign = cls(folder, settings, proposer)
         try:
             campaign._remember_settings()
+            if inherited and not campaign.ledger.lessons():
+                campaign.ledger.record_lessons(0, inherited[1], f"campaign {inherited[0]}")
         except BaseException:
             campaign.close()
             raise
@@ -105,8 +128,11 @@ class Campaign:
             self.ledger.record_settings(now, versions_in_use())
 
     @classmethod
-    def open(cls, folder: Path, proposer: Proposer | None = None) -> "Campaign":
+    def open(cls, folder: Path, proposer: Proposer | None = None, candidates: int | None = None) -> "Campaign":
         """Open a campaign that exists.
+
+        Args:
+            candidates: proposals in each generation, where it is not as the settings say.
 
         Raises:
             NoCampaignError: there is none in `folder`.
@@ -117,7 +143,8 @@ class Campaign:
             known = ledger.settings()
         if known is None:
             raise CampaignError(f"{folder}: its ledger holds no settings: it broke off before it began; start it again")
-        return cls(folder, make_settings(known, str(folder)), proposer)
+        more = {} if candidates is None else {"candidates": candidates}
+        return cls(folder, make_settings(known | more, str(folder)), proposer)
 
     def close(self) -> None:
         """Give the ledger back."""
@@ -144,7 +171,7 @@ class Campaign:
     @property
     def champion(self) -> Entry | None:
         """The version to beat."""
-        return _last_version(self.ledger.entries())
+        return last_version(self.ledger.entries())
 
     def entry(self, number: int) -> Entry:
         """Return one candidate's line.
@@ -162,7 +189,7 @@ class Campaign:
         entries = self.ledger.entries()
         before = [entry for entry in entries if entry.generation < number]
         ours = tuple(entry for entry in entries if entry.generation == number)
-        return Generation(number, ours, _last_version(before), self.ledger.ended().get(number, 0.0))
+        return Generation(number, ours, last_version(before), self.ledger.ended().get(number, 0.0))
 
     def against(self, evaluation: Evaluation, anchor: str = REFERENCE) -> float | None:
         """Return the mean BD-rate against an anchor in percent, negative is better; None if there is none."""
@@ -205,6 +232,18 @@ class Campaign:
         qps = self.settings.qps
         return Keep(self.folder / "bitstreams" / f"{entry_number:04d}", picture_qp=qps[len(qps) // 2])
 
+    def introduction(self) -> list[str]:
+        """Return what a person should know before anything is asked: who proposes, and what it may cost."""
+        with closing(self._proposer or make_proposer(self.settings.proposer, self.settings.asking)) as proposer:
+            first = f"campaign {self.folder}, proposer: {proposer.name}"
+        if self.settings.proposer != "claude":
+            return [first]
+        left = max(0, self.settings.generations + 1 - max(1, self.next_number))
+        told = prompt(self.brief(self.next_number))
+        start = (ROOT / self.settings.start).stat().st_size if self.settings.start and not self.next_number else 0
+        tokens = estimated_tokens(told.text) + start // BYTES_A_TOKEN
+        return [first, *cost_lines(self.settings.asking, tokens, left, self.ledger.cost_usd())]
+
     # --- the loop --------------------------------------------------------------------------------------
 
     def generation(self, number: int) -> Generation:
@@ -224,6 +263,25 @@ class Campaign:
             self._step(number)
         return self.recorded(number)
 
+    def by_hand(self, source: str) -> Generation:
+        """Return a generation of its own for the program that a person, who is this campaign's proposer, has written.
+
+        Raises:
+            CampaignError: there is no version 0 yet, or somebody else's proposals are under way.
+        """
+        assert self._proposer is not None
+        number, name = self.next_number, self._proposer.name
+        under_way = self.ledger.entries(number)
+        if number == 0:
+            raise CampaignError(
+                f"{self.folder} has no version 0 yet; run `labkit evolve --name {self.folder.name}` first"
+            )
+        if self.ledger.exchanges(number) or any(entry.candidate.proposer != name for entry in under_way):
+            raise CampaignError(f"{self.folder}: generation {number} is under way; let `labkit evolve` end it first")
+        if under_way and under_way[0].candidate.source != source:
+            number = self.generation(number).number + 1  # another of theirs, which broke off: its verdict comes first
+        return self.generation(number)
+
     def _step(self, number: int) -> None:
         """Do what a generation still lacks; whatever stands in the ledger already is not done again."""
         started, stop = time.monotonic(), threading.Event()
@@ -236,7 +294,7 @@ class Campaign:
         with _workers(self.settings.parallel, stop) as pool:
             missing = self._missing_anchors(clips) if number == 0 else ()
             anchors = [pool(self._measure_anchor, name, clip, progress) for name, clip in missing]
-            self._propose(number)
+            self._propose(number, progress, stop)
             waiting = [entry for entry in self.ledger.entries(number) if entry.evaluation is None]
             measured = [pool(self._measure, entry, progress, stop) for entry in waiting]
             for job in (*measured, *anchors):
@@ -265,37 +323,67 @@ class Campaign:
         self.ledger.record_anchor(name, points)
         progress.report(job, 1, 1, "measured")
 
-    def _propose(self, number: int) -> None:
+    def _propose(self, number: int, progress: ProgressFile, stop: threading.Event) -> None:
         """Ask for the proposals that this generation still lacks; each is recorded before anything runs."""
-        have = len(self.ledger.entries(number))
+        have = {entry.slot for entry in self.ledger.entries(number)}
         if number == 0:
             if self.settings.start and not have:
                 start = read_candidate(ROOT / self.settings.start, "starting program")
-                self.ledger.record_proposal(0, 0, Proposal(start), start.proposer)
+                self._keep_proposal(0, 0, Proposal(start), start.proposer)
             return
-        proposer = self._proposer or make_proposer(self.settings.proposer)
-        for slot in range(have, self.settings.candidates):
-            try:
-                proposal = proposer.propose(self.brief(number, slot))
-            except ProposerError as error:
-                if slot == 0:
-                    raise
-                self.ledger.record_alert(number, "nothing proposed", f"slot {slot}: {error}")
-                return
-            self.ledger.record_proposal(number, slot, proposal, proposer.name)
+        missing = [slot for slot in range(self.settings.candidates) if slot not in have]
+        if not missing:
+            return
+        desk = CampaignDesk(
+            self.ledger, self.folder, number, self.clips[0], max(self.settings.qps), self.settings.limits, self.wall,
+            progress, stop, self.settings.budget_usd,
+        )  # fmt: skip
+        desk.recover()
+        proposer = self._proposer or make_proposer(self.settings.proposer, self.settings.asking)
+        with closing(proposer):
+            proposer.catch_up(self.ledger.exchanges())
+            self._learn(number, proposer, desk)
+            for slot in missing:
+                self._propose_one(number, slot, proposer, desk)
+        progress.report("proposer", 1, 1, "all proposals are in")
 
-    def brief(self, number: int, slot: int) -> Brief:
+    def _propose_one(self, number: int, slot: int, proposer: Proposer, desk: CampaignDesk) -> None:
+        desk.arriving(f"slot {slot}", 0)
+        try:
+            proposal = proposer.propose(self.brief(number, slot), desk)
+        except ProposerStop:
+            raise
+        except NoProposalError as error:
+            desk.say(f"slot {slot}: {error}")
+            self.ledger.record_alert(number, "nothing proposed", f"slot {slot}: {error}")
+        except ProposerError as error:
+            if slot == 0:
+                raise
+            self.ledger.record_alert(number, "nothing proposed", f"slot {slot}: {error}")
+        else:
+            self._keep_proposal(number, slot, proposal, proposer.name)
+
+    def _keep_proposal(self, number: int, slot: int, proposal: Proposal, proposer: str) -> None:
+        program = proposal.program or normal_hash(proposal.candidate.source)
+        self.ledger.record_proposal(number, slot, proposal, proposer, program)
+
+    def _learn(self, number: int, proposer: Proposer, desk: CampaignDesk) -> None:
+        """Have the lessons rewritten when enough experiments have passed since the last time."""
+        known = self.ledger.lessons()
+        count = len(self.ledger.entries())
+        if count - (known[-1].experiments if known else 0) < self.settings.claude.lessons_every:
+            return
+        try:
+            lessons = proposer.learn(self.brief(number), desk)
+        except NoProposalError as error:
+            self.ledger.record_alert(number, "no lessons", str(error))
+            return
+        if lessons:
+            self.ledger.record_lessons(count, lessons, f"experiments 0 to {count - 1}")
+
+    def brief(self, number: int, slot: int = 0) -> Brief:
         """Return what a proposer may see before it writes a candidate."""
-        entries = self.ledger.entries()
-        champion = _last_version([entry for entry in entries if entry.generation < number])
-        return Brief(
-            generation=number,
-            slot=slot,
-            seed=self.settings.seed,
-            champion=champion.candidate if champion else None,
-            champion_version=champion.version if champion else None,
-            experiments=tuple(map(_experiment, entries)),
-        )
+        return brief_of(self.ledger, self.settings, number, slot)
 
     def _measure(self, entry: Entry, progress: ProgressFile, stop: threading.Event) -> None:
         job = f"candidate {entry.number}"
@@ -355,7 +443,7 @@ class Campaign:
 def _check_that_it_can_begin(settings: Settings, proposer: Proposer | None) -> None:
     """Raise before anything is written if the proposer, the starting program or a clip is not to be had."""
     if proposer is None:
-        make_proposer(settings.proposer)
+        make_proposer(settings.proposer, settings.asking).close()
     if settings.start:
         read_candidate(ROOT / settings.start)
     find_clips(settings.clips, frames=1)
@@ -384,20 +472,6 @@ def _workers(count: int, stop: threading.Event) -> Iterator[Callable[..., Callab
             stop.set()
             executor.shutdown(cancel_futures=True)
             raise
-
-
-def _last_version(entries: Sequence[Entry]) -> Entry | None:
-    adopted = [entry for entry in entries if entry.version is not None]
-    return max(adopted, key=lambda entry: entry.version or 0, default=None)
-
-
-def _experiment(entry: Entry) -> Experiment:
-    verdict = entry.verdict
-    reason = "; ".join(verdict.reasons) if verdict else ""
-    return Experiment(
-        entry.number, entry.generation, entry.candidate.hash, entry.candidate.hypothesis, entry.outcome,
-        verdict.bd_rate_pct if verdict else None, reason,
-    )  # fmt: skip
 
 
 def _start_verdict(evaluation: Evaluation, folder: Path) -> Verdict:
