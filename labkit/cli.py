@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the lab or the world failed; 2 a wrong call; 3 the candida
 
 import argparse
 import errno
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -60,6 +61,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     """End what we started at once: a kernel that is asked politely first finishes its candidate."""
     import psutil
 
+    logging.getLogger("asyncio").disabled = True  # it would report each task whose kernel is gone now
     for child in psutil.Process().children():
         child.kill()
     if number == signal.SIGINT:

@@ -13,6 +13,8 @@ from labkit.settings import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 _OVER_IPC = {"KernelManager": {"transport": "ipc"}}  # over TCP two kernels may race for a port
 _FIRST_CELLS = 6
+_START_S = 300
+"""How long a kernel may take to answer first: a busy machine needs more than papermill's minute."""
 
 
 def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object]) -> Path:
@@ -22,7 +24,7 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
 
     Raises:
         SettingsError: the notebook is missing, or has no parameter of a given name (papermill would ignore it).
-        CampaignError: a cell failed; its error's text is in the message.
+        CampaignError: a cell failed, its error's text is in the message; or the kernel died or never answered.
     """
     import papermill  # seconds that a notebook's own kernel need not spend
     from traitlets.config import Config
@@ -38,10 +40,12 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
             warnings.simplefilter("ignore")  # of papermill's and jupyter's own making; nothing of ours runs in here
             papermill.execute_notebook(
                 str(notebook), str(fresh), parameters=dict(parameters), kernel_name="python3", progress_bar=False,
-                cwd=str(notebook.parent), config=Config(_OVER_IPC),
+                cwd=str(notebook.parent), config=Config(_OVER_IPC), start_timeout=_START_S,
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise CampaignError(f"{output.name}, cell {error.exec_count}: {error.evalue}") from error
+    except RuntimeError as error:  # what nbclient says of a kernel that is dead or does not answer
+        raise CampaignError(f"{output.name}: {error}; the same command goes on from here") from error
     finally:
         if fresh.exists():
             fresh.replace(output)

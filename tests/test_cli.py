@@ -367,6 +367,23 @@ def test_a_disturbed_evolve_leaves_no_process_and_goes_on(tmp_path: Path, video:
     assert entries[1]["verdict"] == "rejected"
 
 
+@pytest.mark.slow
+def test_a_kernel_that_dies_is_one_line_and_the_same_command_goes_on(tmp_path: Path, video: Path) -> None:
+    folder = tmp_path / "script"
+    folder.mkdir()
+    (folder / "1.py").write_text(SLOW)
+    args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
+            "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
+    process = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)
+    wait_for_candidate(tmp_path / "runs" / "small", process)
+    for kernel in psutil.Process(process.pid).children():
+        kernel.kill()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (1, False), err
+    assert "Kernel died; the same command goes on from here" in err.splitlines()[-1]
+    subprocess.run(lab_command(*args), capture_output=True, check=True)
+
+
 def wait_for_candidate(run: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
