@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -86,6 +87,7 @@ class Nursery:
         level: the wall; None for the strongest of this machine.
         warm: run candidates that import numba once on a synthetic clip, so that they compile once.
         stop: when another thread sets it, a run ends at once with a JailError.
+        check: asked while the processes start; a failure that it finds is the nursery's, and nothing is loaded.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Nursery:
         level: Level | None = None,
         warm: bool = True,
         stop: threading.Event | None = None,
+        check: Callable[[], Failure | None] = lambda: None,
     ) -> None:
         self.candidate = candidate
         self.limits = limits
@@ -106,7 +109,7 @@ class Nursery:
         self.output = ""
         self._busy = threading.Lock()
         self._stop = stop or threading.Event()
-        self._start(warm)
+        self._start(warm, check)
 
     def __enter__(self) -> "Nursery":
         return self
@@ -116,7 +119,7 @@ class Nursery:
 
     # --- starting and ending ---------------------------------------------------------------------
 
-    def _start(self, warm: bool) -> None:
+    def _start(self, warm: bool, check: Callable[[], Failure | None] = lambda: None) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close())
         with theirs:
@@ -126,7 +129,8 @@ class Nursery:
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
         try:
-            loaded = self._load(warm)
+            self.failure = check()
+            loaded = "refused" if self.failure else self._load(warm)
         except BaseException:
             self.close()
             raise
@@ -217,42 +221,43 @@ class Nursery:
         """Decode in a fresh child that gets the container's payloads and configuration, nothing else.
 
         Args:
-            sink: called with the index and the planes of each frame, in order; the planes are its own.
+            sink: called with the index and the planes of each frame, in order; the planes are its own. It runs in
+                another thread, one frame at a time, while the child decodes the next one.
             clip: the clip's name, for a failure's text only.
         """
         width, height = container.width, container.height
         size = frame_bytes(width, height)
+        frames = len(container.payloads) if self.form is Form.FRAME else container.frame_count
         budget = self.limits.run_cpu_s("decode", width, height, container.frame_count)
         done, took = 0, 0.0
 
-        def take(channel: Channel, index: int) -> None:
-            nonlocal done, took
-            started = time.monotonic()
+        def frame_of(channel: Channel) -> Frame:
             body = channel.receive(b"F", size)
             if len(body) != size:
                 raise Fault(FailureKind.WRONG_SHAPE, f"a frame of {len(body)} bytes came, expected {size}")
-            took += time.monotonic() - started
-            done = index + 1
-            sink(index, split_planes(np.frombuffer(body, np.uint8), width, height))
+            return split_planes(np.frombuffer(body, np.uint8), width, height)
 
         def talk(channel: Channel) -> None:
-            nonlocal took
+            nonlocal done, took
             order = {"op": "decode", "config": container.config, "cpu_s": budget}
             channel.send_sized(json.dumps(order).encode())
-            for index, payload in enumerate(container.payloads):
-                started = time.monotonic()
-                channel.send_sized(payload)
+            started = time.monotonic()
+            channel.send_sized(container.payloads[0])
+            for index in range(frames):
+                planes = frame_of(channel)
                 took += time.monotonic() - started
-                if self.form is Form.FRAME:
-                    take(channel, index)
-            if self.form is Form.CLIP:
-                for index in range(container.frame_count):
-                    take(channel, index)
+                done = index + 1
+                behind.wait()  # before the next request: what the sink takes is not the decoder's time
+                started = time.monotonic()
+                for payload in container.payloads[done : done + 1]:
+                    channel.send_sized(payload)
+                behind.take(index, planes)
 
         def frame() -> int | None:
             return done if self.form is Form.FRAME else None
 
-        usage = self._run("run", Stage.DECODE, budget, talk, clip, container.qp, frame)
+        with _Behind(sink) as behind:
+            usage = self._run("run", Stage.DECODE, budget, talk, clip, container.qp, frame)
         return usage if isinstance(usage, Failure) else Decoded(took, usage)
 
     def _payload_limit(self, clip: Clip, frames: int) -> int:
@@ -360,6 +365,32 @@ class Nursery:
         self._errors.seek(0)
         text = self._errors.read().decode("utf-8", "replace").strip()
         return text.splitlines()[-1] if text else f"exit status {self._warden.poll()}"
+
+
+class _Behind:
+    """Gives frames to a sink in another thread, one at a time and in order. What the sink raises is raised here."""
+
+    def __init__(self, sink: Callable[[int, Frame], None]) -> None:
+        self._sink = sink
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "_Behind":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self.wait()
+
+    def take(self, index: int, planes: Frame) -> None:
+        """Hand a frame over; `wait` comes first, so that never more than two are held."""
+        self._last = self._thread.submit(self._sink, index, planes)
+
+    def wait(self) -> None:
+        """Wait until the sink is done with the last frame."""
+        if self._last is not None:
+            self._last.result()
 
 
 def _too_much_cpu(usage: Usage, budget_s: float) -> Fault:

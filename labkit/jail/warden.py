@@ -203,9 +203,19 @@ def unread(ours: socket.socket) -> int:
 
 
 def descriptors(pid: int) -> dict[str, str]:
-    """Return what a process has open: descriptor -> what it leads to."""
+    """Return what a process has open: descriptor -> what it leads to; nothing once it is gone."""
     folder = f"/proc/{pid}/fd"
-    return {fd: os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+    found: dict[str, str] = {}
+    try:
+        listed = os.listdir(folder)
+    except FileNotFoundError:
+        return found
+    for fd in listed:
+        try:
+            found[fd] = os.readlink(f"{folder}/{fd}")
+        except FileNotFoundError:  # closed since it was listed
+            pass
+    return found
 
 
 def cpu_seconds(pid: int) -> float:
