@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-CACHE_FORMAT = 1
-"""Raise it when a field of RDPoint changes its meaning: points kept so far are then measured again."""
+CACHE_FORMAT = 2
+"""Raise it when a field of RDPoint comes or changes its meaning: points kept so far are then measured again."""
 
 _X265 = "info=0:pools=none:frame-threads=1:keyint=999:log-level=error"
 

@@ -63,6 +63,29 @@ def first_sentence(source: str) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class CodeQuality:
+    """What can be counted of a program's text; `labkit.policy.code_quality` counts it. Fewer is better.
+
+    Attributes:
+        source_bytes: of the text as UTF-8; compressed_bytes: the same by this machine's zlib, level 9.
+        lines: with something on them, comments too.
+        functions: methods and nested ones too, lambdas not.
+        complexity: sum over the functions of McCabe's cyclomatic complexity; max_complexity: the largest of them.
+        most_complex: the function that has the largest, with the classes and functions it is nested in; "" if none.
+        dependencies: top-level modules that are imported anywhere, sorted.
+    """
+
+    source_bytes: int
+    compressed_bytes: int
+    lines: int
+    functions: int
+    complexity: int
+    max_complexity: int
+    most_complex: str
+    dependencies: tuple[str, ...]
+
+
 class Stage(StrEnum):
     """How far a candidate had come when it failed."""
 
@@ -86,6 +109,7 @@ class FailureKind(StrEnum):
     TOO_LARGE = "too large"
     BROKE_PROTOCOL = "broke the protocol"
     NO_CONTRACT = "does not keep the contract"
+    VARIES = "differs from run to run"
 
 
 @dataclass(frozen=True)
@@ -139,6 +163,8 @@ class Evaluation:
         cpu_s: CPU seconds of the candidate's own processes, loading and warming included.
         warmed: whether the candidate was run once on a synthetic clip before the first encode.
         output: what the candidate printed, escaped and capped.
+        stopped: why it was ended before its last point: the proof that it can no longer win; "" for a whole one.
+        cached: how many of the points were taken from the cache: measured before, by the same program.
     """
 
     candidate: str
@@ -149,6 +175,8 @@ class Evaluation:
     cpu_s: float = 0.0
     warmed: bool = False
     output: str = field(default="", repr=False)
+    stopped: str = ""
+    cached: int = 0
 
     def __post_init__(self) -> None:
         if bool(self.points) == (self.failure is not None):
@@ -167,3 +195,23 @@ class Evaluation:
     def by_clip(self) -> dict[str, tuple[RDPoint, ...]]:
         """The points by clip, each by rising rate."""
         return {clip: self.on(clip) for clip in self.clips}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a would-be adoption has to stand besides the judge's rule, and how it came out.
+
+    Attributes:
+        kind: "robustness", "confirmation" or "held out".
+        passed: whether it may be adopted as far as this goes.
+        detail: in words and numbers; one that is held out is shown to people and never to a proposer.
+        failure: what a candidate did where it failed; None elsewhere.
+        wall_s: by our clock; cpu_s: of the candidate's processes.
+    """
+
+    kind: str
+    passed: bool
+    detail: str
+    failure: Failure | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf, log10, nan
+from types import MappingProxyType
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -14,6 +16,11 @@ QPS = (22, 27, 32, 37)
 MIN_POINTS = 4
 MIN_COMMON = 0.5
 """A comparison needs at least this share of the anchor's PSNR range in common."""
+
+METRICS = MappingProxyType(
+    {"psnr_db": "PSNR", "psnr_y_db": "PSNR-Y", "psnr_yuv_db": "PSNR-YUV", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+)
+"""The fields of RDPoint that make a curve, and what they are called; the first decides."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class RDPoint:
         raw_bytes: size of the clip's samples; raw_bytes / bytes is the compression ratio.
         frame_bytes: payload bytes by frame; one number for a whole-clip codec.
         frame_psnr_y_db: luma PSNR by frame.
+        ms_ssim: mean multi-scale SSIM of luma over frames, at most 1; higher is better; None for small clips.
+        frame_hashes: of the decoded frames: BLAKE2b of planes y, u, v, 8 bytes as hex.
         reported: what the encoder says it spent on what, in bytes; shown, believed by nobody.
     """
 
@@ -61,6 +70,8 @@ class RDPoint:
     frame_bytes: tuple[int, ...] = field(default=(), repr=False)
     frame_psnr_y_db: tuple[float, ...] = field(default=(), repr=False)
     reported: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    ms_ssim: float | None = None
+    frame_hashes: tuple[str, ...] = field(default=(), repr=False)
 
 
 def rate_kbps(size_bytes: int, frames: int, fps: float) -> float:
@@ -70,30 +81,89 @@ def rate_kbps(size_bytes: int, frames: int, fps: float) -> float:
 
 @dataclass(frozen=True)
 class RDCurve:
-    """Rate (kbps) and PSNR (dB) of one clip at several QPs, sorted by rising rate."""
+    """Rate (kbps) and PSNR (dB), or another metric in dB, of one clip at several QPs, sorted by rising rate."""
 
     label: str
     rates_kbps: tuple[float, ...]
     psnr_db: tuple[float, ...]
+    metric: str = "PSNR"
 
     @classmethod
     def of(cls, label: str, points: Iterable[RDPoint], metric: str = "psnr_db") -> "RDCurve":
-        """Return the curve through `points` by the named metric of RDPoint (the overall PSNR decides)."""
-        pairs = sorted((point.rate_kbps, getattr(point, metric)) for point in points)
-        return cls(label, tuple(rate for rate, _ in pairs), tuple(psnr for _, psnr in pairs))
+        """Return the curve through `points` by the named metric of RDPoint (the overall PSNR decides).
+
+        SSIM and MS-SSIM count in decibels: -10 log10(1 - s).
+        """
+        pairs = sorted((point.rate_kbps, _decibels(metric, getattr(point, metric))) for point in points)
+        rates, values = tuple(rate for rate, _ in pairs), tuple(value for _, value in pairs)
+        return cls(label, rates, values, METRICS.get(metric, metric))
 
     def check(self) -> None:
         """Raise RDError unless there are four or more points, finite, positive, and both coordinates rise."""
         if len(self.rates_kbps) < MIN_POINTS:
             raise RDError(f"{self.label} has {len(self.rates_kbps)} rate points, BD-rate needs at least {MIN_POINTS}")
+        self.check_points()
+
+    def check_points(self) -> None:
+        """Raise RDError unless the points, however few, are finite, positive, and rise in both coordinates.
+
+        A curve that fails here fails with any further points too.
+        """
+        if not self.rates_kbps:
+            return
         values = np.array([self.rates_kbps, self.psnr_db])
+        name = self.metric
+        if np.isnan(values).any():
+            raise RDError(f"{self.label} has a point without {name}: measured before there was one, or a small clip")
         if not np.isfinite(values).all():
-            raise RDError(f"{self.label} has a lossless point: its PSNR is infinite, no average over PSNR exists")
+            raise RDError(f"{self.label} has a lossless point: its {name} is infinite, no average over {name} exists")
         if values[0, 0] <= 0:
             raise RDError(f"{self.label} has a point of {values[0, 0]:g} kbps, a rate must be above 0")
         if (np.diff(values, axis=1) <= 0).any():
             shown = ", ".join(f"{rate:.1f} kbps {psnr:.2f} dB" for rate, psnr in values.T)
             raise RDError(f"{self.label} does not rise from point to point: {shown}")
+
+    def rate_at(self, psnr_db: float) -> float:
+        """Return the rate in kbps that a PSNR takes, on the curve that BD-rate integrates; nothing is extrapolated.
+
+        Raises:
+            RDError: the points make no curve, or the PSNR lies beyond them.
+        """
+        self.check()
+        _inside(self, psnr_db, self.psnr_db, "dB")
+        return float(np.exp(self.ln_rate(psnr_db)))
+
+    def psnr_at(self, rate_kbps: float) -> float:
+        """Return the PSNR in dB at a rate: where the same curve has it; nothing is extrapolated.
+
+        Raises:
+            RDError: the points make no curve, or the rate lies beyond them.
+        """
+        self.check()
+        _inside(self, rate_kbps, self.rates_kbps, "kbps")
+        found = self.ln_rate.solve(np.log(rate_kbps), extrapolate=False)
+        if len(found):
+            return float(found[0])
+        ends = (0, -1)  # within its rounding of an end the cubic may have no solution
+        return self.psnr_db[min(ends, key=lambda end: abs(self.rates_kbps[end] - rate_kbps))]
+
+    @property
+    def ln_rate(self) -> PchipInterpolator:
+        """Piecewise cubic ln(rate) over PSNR through the points; it rises as they do."""
+        return PchipInterpolator(self.psnr_db, np.log(self.rates_kbps))
+
+
+def _inside(curve: RDCurve, value: float, values: tuple[float, ...], unit: str) -> None:
+    if not values[0] <= value <= values[-1]:
+        raise RDError(f"{curve.label} was measured from {values[0]:.2f} to {values[-1]:.2f} {unit}, not at {value:.2f}")
+
+
+def _decibels(metric: str, value: float | None) -> float:
+    if value is None:
+        return nan
+    if metric not in ("ssim", "ms_ssim"):
+        return value
+    return -10 * log10(1 - value) if value < 1 else inf
 
 
 def bd_rate(anchor: RDCurve, test: RDCurve) -> float:
@@ -127,7 +197,7 @@ def bd_rate(anchor: RDCurve, test: RDCurve) -> float:
 
 def _area(curve: RDCurve, low: float, high: float) -> float:
     """Integrate ln(rate) over PSNR from `low` to `high`."""
-    return float(PchipInterpolator(curve.psnr_db, np.log(curve.rates_kbps)).integrate(low, high))
+    return float(curve.ln_rate.integrate(low, high))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,19 @@
-"""Distortion: closed forms for PSNR, scikit-image for SSIM, numpy for the worst block."""
+"""Distortion: closed forms for PSNR, scikit-image for SSIM, scipy for MS-SSIM, numpy for the worst block."""
 
+import hashlib
 from math import inf, log10
 
 import numpy as np
 import pytest
+from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
 
 from labkit.clip import Frame, Plane
-from labkit.metrics import Distortion, psnr, squared_error, ssim, worst_block
+from labkit.metrics import Distortion, Similarity, frame_hash, ms_ssim, psnr, squared_error, ssim, worst_block
 
 SIZES = [(16, 16), (18, 34), (40, 24), (90, 62), (144, 176)]
+LARGE = [(161, 161), (162, 400), (176, 176), (270, 330), (335, 217), (360, 640)]
+"""Sides that five scales fit into: the smallest, odd ones at any scale, and whole numbers of stripes or not."""
 
 
 def flat(value: int, height: int = 32, width: int = 48) -> Plane:
@@ -89,6 +93,39 @@ def test_ssim_of_small_planes_mirrors_their_borders(height: int, width: int) -> 
     assert ssim(original, decoded) == pytest.approx(oracle_ssim(*framed), abs=1e-6)
 
 
+@pytest.mark.parametrize(("height", "width"), LARGE)
+def test_ms_ssim_is_that_of_float64_and_scipy(height: int, width: int) -> None:
+    original, decoded = noise(height, height, width)
+    for other in (decoded, decoded // 2 + 60, np.roll(original, 3, axis=1)):
+        assert ms_ssim(original, other) == pytest.approx(oracle_ms_ssim(original, other), abs=1e-6)
+    assert 0.3 < oracle_ms_ssim(original, decoded) < 0.999  # a figure that could differ
+
+
+def test_ms_ssim_of_equal_planes_is_1_and_of_opposite_ones_0() -> None:
+    picture, _ = noise(11, 200, 300)
+    assert ms_ssim(picture, picture) == 1.0
+    assert ms_ssim(picture, 255 - picture) == 0.0  # structure below 0 counts as 0, and makes no complex number
+
+
+def test_ms_ssim_of_a_constant_offset_is_the_luminance_of_the_coarsest_scale() -> None:
+    constant = (0.01 * 255) ** 2
+    luminance = (2 * 100 * 120 + constant) / (100**2 + 120**2 + constant)
+    measured = ms_ssim(flat(100, 200, 300), flat(120, 200, 300))
+    assert measured == pytest.approx(luminance**0.1333, abs=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(160, 640), (640, 160), (144, 176), (2, 2)])
+def test_planes_that_five_scales_do_not_fit_into_have_no_ms_ssim(height: int, width: int) -> None:
+    assert ms_ssim(*noise(2, height, width)) is None
+
+
+def test_both_similarities_of_one_pass_are_those_of_two_and_leave_nothing_behind() -> None:
+    similarity = Similarity(270, 330)
+    for seed in (1, 2, 1):
+        pair = noise(seed, 270, 330)
+        assert similarity.of(*pair) == (ssim(*pair), ms_ssim(*pair))
+
+
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (2, 2), (8, 40), (30, 14)])
 def test_the_worst_block_is_that_of_numpy(height: int, width: int) -> None:
     original, decoded = noise(3, height, width)
@@ -153,9 +190,34 @@ def test_ssim_and_worst_block_look_at_luma_of_every_frame() -> None:
     assert measured.result().worst_block_db == worst_block(clean, noisy)
 
 
+def test_ms_ssim_is_the_mean_over_frames_and_none_for_small_clips() -> None:
+    clean, noisy = noise(5, 200, 300)
+    chroma = flat(1, 100, 150)
+    measured = Distortion(300, 200)
+    measured.add((clean, chroma, chroma), (noisy, chroma, chroma))
+    measured.add((clean, chroma, chroma), (clean, chroma, chroma))
+    one = ms_ssim(clean, noisy)
+    assert one is not None
+    assert measured.result().ms_ssim == pytest.approx((one + 1) / 2, abs=1e-12)
+    small = Distortion(48, 32)
+    small.add(flat_frame(1, 1, 1), flat_frame(2, 2, 2))
+    assert small.result().ms_ssim is None
+
+
+def test_frame_hashes_are_those_of_the_decoded_planes() -> None:
+    measured = Distortion(48, 32)
+    decoded = [flat_frame(7, 8, 9), flat_frame(7, 8, 9), flat_frame(7, 9, 8)]
+    for frame in decoded:
+        measured.add(flat_frame(1, 2, 3), frame)
+    first, second, third = measured.result().frame_hashes
+    assert first == hashlib.blake2b(bytes([7]) * 1536 + bytes([8]) * 384 + bytes([9]) * 384, digest_size=8).hexdigest()
+    assert (first == second, first == third) == (True, False)
+    assert frame_hash((flat(7, 64, 96)[::2, ::2], *decoded[0][1:])) == first
+
+
 def test_views_that_are_not_contiguous_are_measured_like_their_copies() -> None:
-    clean, noisy = noise(6, 80, 96)
-    for measure in (psnr, ssim, worst_block):
+    clean, noisy = noise(6, 400, 360)
+    for measure in (psnr, ssim, ms_ssim, worst_block):
         copies = measure(clean[::2, ::2].copy(), noisy[::2, ::2].copy())
         assert measure(clean[::2, ::2], noisy[::2, ::2]) == copies
 
@@ -174,7 +236,7 @@ def test_a_frame_of_another_form_is_the_callers_mistake(decoded: Frame) -> None:
         Distortion(48, 32).add(flat_frame(0, 0, 0), decoded)
 
 
-@pytest.mark.parametrize("measure", [psnr, ssim, worst_block])
+@pytest.mark.parametrize("measure", [psnr, ssim, ms_ssim, worst_block])
 def test_planes_of_another_form_are_the_callers_mistake(measure) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="planes differ in shape"):
         measure(flat(0), flat(0, 32, 46))
@@ -195,3 +257,30 @@ def oracle_ssim(original: Plane, decoded: Plane) -> float:
             original, decoded, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
         )
     )
+
+
+def oracle_ms_ssim(original: Plane, decoded: Plane) -> float:
+    """Wang's definition in float64, from the planes themselves and without any of our shortcuts."""
+    first, second = original.astype(np.float64), decoded.astype(np.float64)
+    product = 1.0
+    for scale, weight in enumerate([0.0448, 0.2856, 0.3001, 0.2363, 0.1333]):
+        if scale:
+            first, second = halved(first), halved(second)
+        mean_1, mean_2 = windowed(first), windowed(second)
+        variance_1, variance_2 = windowed(first**2) - mean_1**2, windowed(second**2) - mean_2**2
+        covariance = windowed(first * second) - mean_1 * mean_2
+        contrast = (2 * covariance + 58.5225) / (variance_1 + variance_2 + 58.5225)
+        luminance = (2 * mean_1 * mean_2 + 6.5025) / (mean_1**2 + mean_2**2 + 6.5025)
+        product *= max(0.0, float((contrast * luminance if scale == 4 else contrast).mean())) ** weight
+    return product
+
+
+def windowed(values: np.ndarray) -> np.ndarray:
+    weights = np.exp(-(np.arange(-5, 6) ** 2) / 4.5)
+    weights /= weights.sum()
+    return correlate1d(correlate1d(values, weights, axis=0), weights, axis=1)[5:-5, 5:-5]
+
+
+def halved(values: np.ndarray) -> np.ndarray:
+    even = np.pad(values, [(0, side % 2) for side in values.shape], mode="edge")
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4

@@ -88,7 +88,7 @@ def test_curves_apart_have_no_number_and_the_reason_names_both_ranges() -> None:
         ((1.0, 2.0, 3.0, 4.0), (30.0, 33.0, 33.0, 36.0), "does not rise from point to point"),
         ((1.0, 2.0, 2.0, 4.0), (30.0, 33.0, 34.0, 36.0), "does not rise from point to point"),
         ((1.0, 2.0, 3.0, 4.0), (30.0, 33.0, 36.0, inf), "t has a lossless point"),
-        ((1.0, 2.0, 3.0, 4.0), (nan, 33.0, 36.0, 39.0), "infinite"),
+        ((1.0, 2.0, 3.0, 4.0), (nan, 33.0, 36.0, 39.0), "a point without PSNR"),
         ((0.0, 2.0, 3.0, 4.0), (30.0, 33.0, 36.0, 39.0), "t has a point of 0 kbps, a rate must be above 0"),
     ],
 )
