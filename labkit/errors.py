@@ -9,6 +9,7 @@ An exception means that labkit, its user or the world is at fault; a candidate's
     ├── CandidateError    a candidate's file that cannot be read
     ├── RDError           rate-distortion curves that cannot be compared
     ├── AnchorError       a real encoder that is missing or broke
+    ├── VmafError         VMAF cannot be measured as asked
     ├── JailError         the wall cannot be raised as asked
     ├── ProposerError     a proposer that cannot go on
     │   ├── ProposerStop     nor can any later one: the campaign stops
@@ -44,6 +45,10 @@ class RDError(LabkitError):
 
 class AnchorError(LabkitError):
     """A real encoder that is missing or broke."""
+
+
+class VmafError(LabkitError):
+    """VMAF cannot be measured as asked."""
 
 
 class JailError(LabkitError):
