@@ -6,7 +6,7 @@ Scaling every rate of a curve by f at the same PSNR gives a BD-rate of exactly 1
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from math import inf, log2
 
 import pytest
 
@@ -18,12 +18,15 @@ from labkit.adopt import (
     Rule,
     ThresholdRule,
     Verdict,
+    by_metric,
     judge,
+    judge_held_out,
     mean_bd_rate,
+    metric_conflicts,
     versus,
 )  # fmt: skip
-from labkit.candidate import Evaluation, Failure, FailureKind, Stage
-from labkit.rd import Comparison, RDPoint
+from labkit.candidate import CodeQuality, Evaluation, Failure, FailureKind, Stage
+from labkit.rd import METRICS, Comparison, RDPoint
 
 RATES_KBPS = {22: 800.0, 27: 400.0, 32: 200.0, 37: 100.0}
 PSNR_DB = {22: 42.0, 27: 39.0, 32: 36.0, 37: 32.0}
@@ -327,3 +330,125 @@ def test_a_time_that_was_not_measured_decides_nothing() -> None:
     untimed = evaluation(encode_cpu_s=0.0, decode_cpu_s=0.0)
     verdict = judge(evaluation(0.5), untimed, PARETO)
     assert verdict.reasons == ("better and nowhere worse: rate -50.0 %",)
+
+
+# --- held-out clips -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [BD, THRESHOLD, PARETO])
+@pytest.mark.parametrize(("factor", "passed"), [(0.5, True), (1.0, True), (1.01, True), (1.0101, False), (2.0, False)])
+def test_no_loss_beyond_the_margin_on_held_out_clips(rule: Rule, factor: float, passed: bool) -> None:
+    check = judge_held_out(replace(evaluation(factor), wall_s=3.0, cpu_s=2.0), CHAMPION, rule)
+    assert (check.kind, check.passed, check.failure) == ("held out", passed, None)
+    assert (check.wall_s, check.cpu_s) == (3.0, 2.0)
+    assert check.detail.startswith(f"{100 * (factor - 1):+.2f} % rate at equal PSNR on average of 2 held-out clips, ")
+
+
+def test_the_words_about_held_out_clips() -> None:
+    mixed = judge_held_out(evaluation({"foreman": 1.2, "akiyo": 0.7}), CHAMPION, replace(BD, max_held_out_loss_pct=-3))
+    assert mixed.passed
+    assert mixed.detail == (
+        "-5.00 % rate at equal PSNR on average of 2 held-out clips, the rule allows at most -3.00 % "
+        "(foreman +20.0 %, akiyo -30.0 %)"
+    )
+    assert judge_held_out(evaluation(), None, BD).detail == (
+        "first version: there is no champion to compare with on 2 held-out clips"
+    )
+
+
+def test_a_failure_on_a_held_out_clip_does_not_pass() -> None:
+    for champion in (CHAMPION, None, BROKEN):
+        check = judge_held_out(BROKEN, champion, BD)
+        assert not check.passed
+        assert check.failure == BROKEN.failure
+        assert check.detail.startswith("failed on held-out clips: timed out (decode, foreman, QP 32")
+    check = judge_held_out(evaluation(9.0), BROKEN, BD)
+    assert (check.passed, check.failure) == (True, None)
+    assert check.detail.startswith("nothing to lose: the champion failed on held-out clips, this one did not: timed")
+
+
+def test_a_held_out_clip_needs_a_number_where_the_champion_has_a_curve() -> None:
+    flat = changed(evaluation(0.5), "akiyo", 22, psnr_db=38.0)
+    check = judge_held_out(flat, CHAMPION, BD)
+    assert not check.passed
+    assert check.detail.startswith("akiyo: no BD-rate on a held-out clip: the challenger does not rise from point")
+    assert not judge_held_out(evaluation({"akiyo": 0.5}), CHAMPION, BD).passed
+    for ours in (evaluation(0.5), flat):  # there the champion cannot be compared with: nobody is blamed
+        check = judge_held_out(ours, changed(CHAMPION, "akiyo", 22, psnr_db=inf), BD)
+        assert check.passed
+        assert check.detail == (
+            "-50.00 % rate at equal PSNR on average of 1 held-out clip, the rule allows at most +1.00 % "
+            "(foreman -50.0 %); akiyo left out: the champion has no curve there"
+        )
+    nothing = evaluation(psnr_db=40.0)
+    check = judge_held_out(evaluation(0.5), nothing, BD)
+    assert not check.passed
+    assert check.detail.startswith("no held-out clip gives a BD-rate; akiyo left out: ")
+
+
+def test_held_out_clips_are_charged_and_never_stopped() -> None:
+    code = CodeQuality(9000, 1000, 100, 9, 20, 5, "f", ())
+    rule = BdRateRule(charge_source=True, free_source_bytes=0)
+    assert judge_held_out(evaluation(0.5), CHAMPION, rule, replace(code, compressed_bytes=0), code).passed
+    assert not judge_held_out(CHAMPION, CHAMPION, rule, code, replace(code, compressed_bytes=0)).passed
+    with pytest.raises(ValueError, match="measured whole"):
+        judge_held_out(replace(evaluation(), stopped="x"), CHAMPION, BD)
+
+
+# --- by each metric -----------------------------------------------------------------------------------
+
+
+def by_all(factors: dict[str, float]) -> Evaluation:
+    """Both clips, with rates scaled by metric: other metrics are those that the champion has at the scaled rate."""
+
+    def shifted(p: RDPoint, metric: str) -> float:  # 0.5 dB a doubling of the rate, in each metric
+        return 30 + p.qp * -0.4 - 0.5 * log2(factors[metric])
+
+    points = []
+    for p in evaluation().points:
+        values = {metric: shifted(p, metric) for metric in METRICS}
+        values |= {metric: 1 - 10 ** (-values[metric] / 10) for metric in ("ssim", "ms_ssim")}
+        points.append(replace(p, rate_kbps=10 * 16 ** ((37 - p.qp) / 5), **values))
+    return replace(CHAMPION, points=tuple(points))
+
+
+def test_a_bd_rate_by_each_metric_is_that_metrics() -> None:
+    # rates grow 16 times for 2 dB, so 0.5 dB less at each point is twice the rate at equal quality
+    champion = by_all(dict.fromkeys(METRICS, 1.0))
+    factors = {"psnr_db": 0.8, "psnr_y_db": 0.5, "psnr_yuv_db": 1.25, "ssim": 1.5, "ms_ssim": 2.0}
+    compared = by_metric(by_all(factors), champion.by_clip, "the champion")
+    assert list(compared) == list(METRICS)
+    for metric, comparisons in compared.items():
+        for comparison in comparisons:
+            assert comparison.bd_rate_pct == pytest.approx(100 * (factors[metric] - 1), abs=1e-6)
+    assert compared["psnr_db"] == versus(by_all(factors), champion.by_clip, "the champion")
+    assert metric_conflicts(compared, margin_pct=30.0) == []
+    assert metric_conflicts(compared)[:4] == [
+        "on average: -20.00 % rate at equal PSNR, but +25.00 % at equal PSNR-YUV",
+        "foreman: -20.00 % rate at equal PSNR, but +25.00 % at equal PSNR-YUV",
+        "akiyo: -20.00 % rate at equal PSNR, but +25.00 % at equal PSNR-YUV",
+        "on average: -20.00 % rate at equal PSNR, but +50.00 % at equal SSIM",
+    ]
+    assert len(metric_conflicts(compared)) == 9
+
+
+def test_a_metric_that_was_not_measured_is_a_reason_and_no_conflict() -> None:
+    champion = by_all(dict.fromkeys(METRICS, 1.0))
+    challenger = by_all(dict.fromkeys(METRICS, 0.5))
+    some = changed(challenger, "akiyo", 27, ms_ssim=None)
+    compared = by_metric(some, champion.by_clip, "the champion")
+    assert [c.bd_rate_pct for c in compared["ms_ssim"]] == [pytest.approx(-50.0), None]
+    reason = compared["ms_ssim"][1].reason
+    assert reason.startswith("the challenger has a point without MS-SSIM")
+    perfect = by_metric(changed(challenger, "akiyo", 27, ssim=1.0), champion.by_clip, "the champion")["ssim"][1]
+    assert perfect.reason == "the challenger has a lossless point: its SSIM is infinite, no average over SSIM exists"
+    assert metric_conflicts(compared) == []
+
+
+def test_without_a_number_on_average_each_clip_still_tells() -> None:
+    compared = {
+        "psnr_db": [Comparison("a", -5.0), Comparison("b", None, "why"), Comparison("c", 3.0)],
+        "ms_ssim": [Comparison("a", 2.0), Comparison("b", 9.0), Comparison("c", 9.0)],
+    }
+    assert metric_conflicts(compared) == ["a: -5.00 % rate at equal PSNR, but +2.00 % at equal MS-SSIM"]
+    assert metric_conflicts(compared, margin_pct=2.0) == []

@@ -15,16 +15,18 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from labkit.candidate import CodeQuality
 from labkit.policy.finding import Finding
 from labkit.policy.rules import Refusal, Rules
 from labkit.policy.text import too_long
 
-__all__ = ["DEFAULT_RULES", "Finding", "Refusal", "Rules", "check", "importable", "normal_hash"]
+__all__ = ["DEFAULT_RULES", "Finding", "Refusal", "Rules", "check", "code_quality", "importable", "normal_hash"]
 
 DEFAULT_RULES = Rules.load(Path(__file__).with_name("rules.toml"))
 """The shipped rules."""
@@ -59,6 +61,31 @@ def normal_hash(source: str, rules: Rules = DEFAULT_RULES) -> str | None:
         return None
     answer = _asked({"wanted": "normal hash", "source": source, "rules": asdict(rules)})
     return None if isinstance(answer, str) else answer[0]
+
+
+def code_quality(source: str, rules: Rules = DEFAULT_RULES) -> CodeQuality | None:
+    """Return what can be counted of a source; see `labkit.policy.quality` for how complexity is.
+
+    None if the source cannot be parsed: the check says why. Parsed in a child process, as the check does it.
+    """
+    if too_long(source, rules):
+        return None
+    answer = _asked({"wanted": "quality", "source": source, "rules": asdict(rules)})
+    if answer is None or isinstance(answer, str):
+        return None
+    functions, modules = answer
+    text = source.encode("utf-8", "surrogatepass")
+    most = max(functions, key=lambda named: named[1], default=("", 0))
+    return CodeQuality(
+        source_bytes=len(text),
+        compressed_bytes=len(zlib.compress(text, 9)),
+        lines=sum(1 for line in source.splitlines() if line.strip()),
+        functions=len(functions),
+        complexity=sum(complexity for _, complexity in functions),
+        max_complexity=most[1],
+        most_complex=most[0],
+        dependencies=tuple(modules),
+    )
 
 
 def importable(rules: Rules = DEFAULT_RULES) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def main() -> None:
     _find_siblings()
     from labkit.policy.checker import find
     from labkit.policy.normal import normal_hash
+    from labkit.policy.quality import counted
     from labkit.policy.rules import Rules
 
     gc.disable()  # a syntax tree has no garbage, and collecting while it grows doubles the time
@@ -45,6 +46,9 @@ def main() -> None:
     source, rules = request["source"], Rules.of(request["rules"], "request")
     if request["wanted"] == "normal hash":
         json.dump([normal_hash(source, rules)], sys.stdout)
+        return
+    if request["wanted"] == "quality":
+        json.dump(counted(source, rules), sys.stdout)
         return
     findings = find(source, rules, request["missing"])
     json.dump([[part.line, part.what, part.why, part.instead] for part in findings], sys.stdout)

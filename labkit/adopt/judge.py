@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
 from statistics import fmean
-from typing import Literal
 
-from labkit.candidate import Evaluation
-from labkit.rd import Comparison, RDCurve, RDPoint, compare
+from labkit.adopt.bounds import cannot_win
+from labkit.adopt.limits import as_charged, over_limits
+from labkit.adopt.rules import BdRateRule, ParetoRule, Rule, ThresholdRule
+from labkit.adopt.versus import ROUNDING_PCT, mean_bd_rate, times_changed, versus
+from labkit.candidate import CodeQuality, Evaluation
+from labkit.rd import Comparison, RDPoint
 
 Anchors = Mapping[str, Mapping[str, Sequence[RDPoint]]]
 """Rate points of real encoders, by anchor name, then by clip name."""
 
 REFERENCE = "x265-medium"
-
-_ROUNDING_PCT = 1e-9
-"""What the logarithms behind a BD-rate may be off: exactly 0.9 x the rate must count as -10 %."""
 
 
 class Decision(StrEnum):
@@ -46,60 +46,66 @@ class Verdict:
         return self.decision is Decision.ADOPTED
 
 
-@dataclass(frozen=True)
-class BdRateRule:
-    """At least `min_gain_pct` less rate at equal quality on average, and no clip pays for it."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
-    kind: Literal["bd_rate"] = "bd_rate"
-    min_gain_pct: float = 10.0
-    max_clip_loss_pct: float = 2.0
-    min_worst_block_db: float = 15.0
-
-
-@dataclass(frozen=True)
-class ThresholdRule:
-    """The classic rule: clearly fewer bits at the same QPs, and quality near the reference encoder's.
-
-    A first version, with no champion yet, is held against the reference's rate instead.
-    """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
-    kind: Literal["threshold"] = "threshold"
-    max_rate_ratio: float = 0.9
-    min_compression_gain: float = 1.2
-    min_psnr_ratio: float = 0.95
-    first_rate_ratio: float = 0.9
-    first_chance_ratio: float = 1.5
-
-
-@dataclass(frozen=True)
-class ParetoRule:
-    """Better in at least one of rate, encoding time, decoding time, and worse in none, beyond margins."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-
-    kind: Literal["pareto"] = "pareto"
-    rate_margin_pct: float = 1.0
-    time_margin_pct: float = 15.0
-
-
-Rule = BdRateRule | ThresholdRule | ParetoRule
-
-
-def judge(challenger: Evaluation, champion: Evaluation | None, rule: Rule, anchors: Anchors | None = None) -> Verdict:
+def judge(
+    challenger: Evaluation,
+    champion: Evaluation | None,
+    rule: Rule,
+    anchors: Anchors | None = None,
+    code: CodeQuality | None = None,
+    champion_code: CodeQuality | None = None,
+) -> Verdict:
     """Return the verdict on `challenger`.
 
     Args:
         champion: the version to beat, measured on the same clips and QPs; None for a first version.
         anchors: real encoders on the same clips; only the threshold rule asks for them.
+        code: of the challenger's source, `champion_code` of the champion's; needed if the rule asks about them.
+
+    Raises:
+        ValueError: figures of a source are missing, or the challenger was stopped and might still have won.
     """
     if challenger.failure is not None:
         return Verdict(Decision.REJECTED, (f"failed: {challenger.failure}",))
+    if challenger.stopped:
+        return _judge_stopped(challenger, champion, rule, code, champion_code)
+    over = over_limits(challenger.points, rule, code)
+    challenger = replace(challenger, points=as_charged(challenger.points, rule, code))
+    if champion is not None:
+        champion = replace(champion, points=as_charged(champion.points, rule, champion_code))
+    verdict = _judge_rate(challenger, champion, rule, anchors or {})
+    if not over:
+        return verdict
+    reasons = (*over, *(() if verdict.adopted else verdict.reasons))
+    return replace(verdict, decision=Decision.REJECTED, reasons=reasons)
+
+
+def _judge_stopped(
+    challenger: Evaluation,
+    champion: Evaluation | None,
+    rule: Rule,
+    code: CodeQuality | None,
+    champion_code: CodeQuality | None,
+) -> Verdict:
+    """Derive the proof again: what the evaluation says of itself decides nothing."""
+    proof = cannot_win(challenger.points, champion, rule, code, champion_code)
+    if not proof:
+        raise ValueError(
+            f"candidate {challenger.candidate[:12]} was stopped ({challenger.stopped}), but its "
+            f"{len(challenger.points)} rate points do not prove that it cannot win; measure it whole"
+        )
+    by_clip: list[Comparison] = []
+    for clip, theirs in champion.by_clip.items() if champion else ():
+        if len(challenger.on(clip)) == len(theirs):
+            ours = replace(challenger, points=as_charged(challenger.on(clip), rule, code))
+            by_clip += versus(ours, {clip: as_charged(theirs, rule, champion_code)}, "the champion")
+        else:
+            by_clip.append(Comparison(clip, None, "not measured: stopped early"))
+    return Verdict(Decision.REJECTED, (proof,), None, tuple(by_clip))
+
+
+def _judge_rate(challenger: Evaluation, champion: Evaluation | None, rule: Rule, anchors: Anchors) -> Verdict:
     if isinstance(rule, ThresholdRule):
-        return _judge_threshold(challenger, champion, rule, anchors or {})
+        return _judge_threshold(challenger, champion, rule, anchors)
     if champion is None:
         return Verdict(Decision.ADOPTED, ("first version: there is no champion to beat",))
     by_clip = versus(challenger, champion.by_clip, "the champion")
@@ -109,23 +115,6 @@ def judge(challenger: Evaluation, champion: Evaluation | None, rule: Rule, ancho
     if isinstance(rule, BdRateRule):
         return _judge_bd_rate(challenger, by_clip, rule)
     return _judge_pareto(challenger, champion, by_clip, rule)
-
-
-def versus(evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], label: str) -> tuple[Comparison, ...]:
-    """Return the BD-rate of an evaluation against reference points of every clip, or why there is none.
-
-    Args:
-        reference: rate points by clip: a champion's (`Evaluation.by_clip`) or an anchor's.
-        label: what the reference is called in a reason: "the champion", "x265-medium".
-    """
-    comparisons = []
-    for clip in dict.fromkeys((*reference, *evaluation.clips)):  # a clip that one side lacks is no clip won
-        ours, theirs = evaluation.on(clip), reference.get(clip, ())
-        if {point.clip_hash for point in ours} != {point.clip_hash for point in theirs}:
-            comparisons.append(Comparison(clip, None, "the two were not measured on the same frames"))
-        else:
-            comparisons.append(compare(RDCurve.of(label, theirs), RDCurve.of("the challenger", ours), clip))
-    return tuple(comparisons)
 
 
 def only_best(verdicts: Mapping[int, Verdict]) -> tuple[dict[int, Verdict], int | None]:
@@ -159,20 +148,14 @@ def _percent(value: float | None) -> str:
     return "none" if value is None else f"{value:+.2f} %"
 
 
-def mean_bd_rate(by_clip: Sequence[Comparison]) -> float | None:
-    """Return the mean over clips, percent; None if any clip has no number."""
-    values = [comparison.bd_rate_pct for comparison in by_clip]
-    return fmean(value for value in values if value is not None) if values and None not in values else None
-
-
 def _judge_bd_rate(challenger: Evaluation, by_clip: tuple[Comparison, ...], rule: BdRateRule) -> Verdict:
     mean = _number(mean_bd_rate(by_clip))
     against = []
-    if mean > -rule.min_gain_pct + _ROUNDING_PCT:
+    if mean > -rule.min_gain_pct + ROUNDING_PCT:
         against.append(f"{mean:+.2f} % on average, the rule asks for {-rule.min_gain_pct:+.2f} % or less")
     for comparison in by_clip:
         change = _number(comparison.bd_rate_pct)
-        if change > rule.max_clip_loss_pct + _ROUNDING_PCT:
+        if change > rule.max_clip_loss_pct + ROUNDING_PCT:
             against.append(
                 f"{comparison.clip} got worse: {change:+.2f} %, the rule allows at most {rule.max_clip_loss_pct:+.2f} %"
             )
@@ -192,10 +175,8 @@ def _judge_pareto(
 ) -> Verdict:
     mean = _number(mean_bd_rate(by_clip))
     changes = {"rate": (mean, rule.rate_margin_pct)}
-    for what, field in (("encoding time", "encode_cpu_s"), ("decoding time", "decode_cpu_s")):
-        ours, theirs = (sum(getattr(p, field) for p in e.points) for e in (challenger, champion))
-        if theirs > 0:
-            changes[what] = (100 * (ours / theirs - 1), rule.time_margin_pct)
+    for what, change in times_changed(challenger.points, champion.points).items():
+        changes[what] = (change, rule.time_margin_pct)
     shown = ", ".join(f"{what} {change:+.1f} %" for what, (change, _) in changes.items())
     against = [
         f"{what} got worse: {change:+.1f} %, the margin is {margin:g} %"
