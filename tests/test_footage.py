@@ -17,7 +17,7 @@ from labkit.errors import ClipError
 from labkit.footage.conversion import Conversion
 from labkit.footage.library import add_clip, find_clips, list_clips
 from labkit.footage.reading import read_video
-from labkit.footage.synthetic import SYNTHETIC
+from labkit.footage.synthetic import SYNTHETIC, synthetic_clip
 from labkit.footage.y4m import write_y4m
 
 NTSC = Fraction(30000, 1001)
@@ -607,3 +607,21 @@ def test_wrong_labkit_clips_is_said(library, monkeypatch, tmp_path):
     monkeypatch.setenv("LABKIT_CLIPS", str(tmp_path / "none"))
     with pytest.raises(ClipError, match=r"LABKIT_CLIPS names .*none, which is no folder; correct it or unset it"):
         list_clips()
+
+
+# --- clips that were painted before ------------------------------------------------------------------------
+
+
+def test_a_built_in_clip_is_painted_once_and_a_damaged_file_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path))
+    true = synthetic_clip("screen_text", frames=2)
+    (first,) = find_clips(["builtin:screen_text"], 2)
+    (file,) = (tmp_path / "cache" / "synthetic").iterdir()
+    written = file.stat().st_mtime_ns
+    (second,) = find_clips(["builtin:screen_text"], 2)
+    assert file.stat().st_mtime_ns == written
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    (third,) = find_clips(["builtin:screen_text"], 2)
+    assert {clip.hash for clip in (first, second, third)} == {true.hash}
+    assert file.stat().st_mtime_ns != written
+    assert [clip.hash for clip in find_clips(["builtin:screen_text@7"], 2)] != [true.hash]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -15,9 +15,10 @@ import numpy as np
 import platformdirs
 from av.video.reformatter import ColorRange, Colorspace
 
-from labkit.clip import Clip
+from labkit.clip import Clip, frame_bytes
 from labkit.errors import ClipError
 from labkit.footage.index import INDEX, Entry, index_entries, index_entry
+from labkit.footage.kept import kept
 from labkit.footage.reading import is_url, open_video, read_video, stem
 from labkit.footage.synthetic import FPS, FRAMES, HEIGHT, SYNTHETIC, WIDTH, synthetic_clip
 from labkit.footage.timing import expected_frames, frame_rate
@@ -65,19 +66,30 @@ def find_clips(specs: Sequence[str], frames: int | None = None) -> list[Clip]:
     """Return the clips that `specs` name, in that order; a name that comes twice gets a suffix ("foreman-2").
 
     Args:
-        specs: each one `builtin` (all procedural clips), `builtin:NAME`, a path, a folder, a URL, or the name
-            of a clip in the library or in the folder that LABKIT_CLIPS names.
+        specs: each one `builtin` (all procedural clips), `builtin:NAME`, `builtin:NAME@SEED` (the same kind of
+            scene, other content), a path, a folder, a URL, or the name of a clip in the library or in the
+            folder that LABKIT_CLIPS names.
         frames: take at most so many of each; None for all (a procedural clip's own number).
 
     Raises:
         ClipError: nothing is known by that name, or a video cannot be read.
     """
-    clips: list[Clip] = []
-    for clip in (clip for spec in specs for clip in _found(spec, frames)):
-        taken = {other.name for other in clips}
+    return named_apart(clip for spec in specs for clip in clips_of(spec, frames))
+
+
+def named_apart(clips: Iterable[Clip]) -> list[Clip]:
+    """Return the clips; a name that comes twice gets a suffix the second time."""
+    named: list[Clip] = []
+    for clip in clips:
+        taken = {other.name for other in named}
         names = (clip.name if count == 1 else f"{clip.name}-{count}" for count in range(1, len(taken) + 2))
-        clips.append(replace(clip, name=next(name for name in names if name not in taken)))
-    return clips
+        named.append(replace(clip, name=next(name for name in names if name not in taken)))
+    return named
+
+
+def is_builtin(spec: str) -> bool:
+    """Return whether a spec names procedural clips."""
+    return spec == BUILTIN or spec.startswith(f"{BUILTIN}:")
 
 
 def list_clips() -> list[ClipInfo]:
@@ -122,11 +134,11 @@ def add_clip(source: str | Path, name: str | None = None, frames: int | None = N
     return _info(LIBRARY, folder / entry["file"], entry)
 
 
-def _found(spec: str, frames: int | None) -> list[Clip]:
+def clips_of(spec: str, frames: int | None) -> list[Clip]:
     """Return the clips that one spec names."""
     if spec == BUILTIN:
         return [_builtin(name, frames) for name in SYNTHETIC]
-    if spec.startswith(f"{BUILTIN}:"):
+    if is_builtin(spec):
         return [_builtin(spec.removeprefix(f"{BUILTIN}:"), frames)]
     if is_url(spec):
         return [read_video(spec, frames)]
@@ -141,11 +153,21 @@ def _found(spec: str, frames: int | None) -> list[Clip]:
     raise ClipError(_unknown(spec))
 
 
-def _builtin(name: str, frames: int | None) -> Clip:
+def _builtin(wanted: str, frames: int | None) -> Clip:
+    """Return a procedural clip by NAME or NAME@SEED; one with a seed is called so."""
+    name, at, seed = wanted.partition("@")
+    if at and not re.fullmatch("[0-9]{1,9}", seed):
+        example = f"write {BUILTIN}:{name}@101, or leave it out"
+        raise ClipError(f"{BUILTIN}:{wanted}: the seed behind '@' is {seed!r}, not a whole number from 0 on; {example}")
+    count, number = FRAMES if frames is None else frames, int(seed or 0)
     try:
-        return synthetic_clip(name, frames=FRAMES if frames is None else frames)
+        clip = synthetic_clip(name, frames=1, seed=number)  # all but the samples
+        shape = (count, frame_bytes(clip.width, clip.height))
+        data = kept(f"{name}-{count}-{number}", shape, lambda: synthetic_clip(name, frames=count, seed=number).data)
     except ValueError as error:  # typed by a user, not written by a caller
         raise ClipError(str(error)) from error
+    clip = replace(clip, data=data)
+    return replace(clip, name=f"{name}@{int(seed)}") if at else clip
 
 
 def _load(path: Path, entry: Entry, frames: int | None) -> Clip:
