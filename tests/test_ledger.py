@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from labkit.adopt import BdRateRule, Decision, ParetoRule, ThresholdRule, Verdict
-from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
+from labkit.candidate import Candidate, Check, Evaluation, Failure, FailureKind, Stage
 from labkit.clip import Clip
 from labkit.errors import LedgerError
-from labkit.ledger import Ledger
+from labkit.ledger import GOAL, HELD_OUT_ROLE, Ledger
 from labkit.propose.exchange import Exchange, Usage
 from labkit.propose.proposer import Proposal
 from labkit.rd import Comparison, RDPoint
@@ -29,15 +29,19 @@ CANDIDATE = Candidate("print('ünïcödé')\r\n# no newline at the end", "offlin
 POINT = RDPoint(
     "foreman", "c" * 64, 32, 1234, 98.72, 41.25, inf, 0.1 + 0.2, 0.987654321, -inf, 0.25, 0.125,
     CANDIDATE.hash, "b" * 64, 1.5, 0.75, 123.4, 10_000_000_000, (1000, 0, 212), (40.0, inf, 39.5),
-    (("vectors", 200.5), ("levels", 1000.0)),
+    (("vectors", 200.5), ("levels", 1000.0)), 0.98, ("0123456789abcdef", "1" * 16),
 )  # fmt: skip
-MEASURED = Evaluation(CANDIDATE.hash, "none", (POINT, replace(POINT, qp=37, bytes=999)), None, 1.5, 0.5, True, "out\n")
+MEASURED = Evaluation(
+    CANDIDATE.hash, "none", (POINT, replace(POINT, qp=37, bytes=999, ms_ssim=None)), None, 1.5, 0.5, True, "out\n",
+    "cannot win", 1,
+)  # fmt: skip
 FAILURE = Failure(Stage.DECODE, FailureKind.WRONG_SHAPE, "got (3, 4)\nexpected (4, 4)", "foreman", 32, 7, "said \x1b")
 FAILED = Evaluation(CANDIDATE.hash, "none", (), FAILURE, 2.0, 1.0, False, "")
 EXCHANGE = Exchange(
     "code", "claude-opus-5-5", {"messages": [{"role": "user", "content": "ünïcödé"}]}, "an answer \ud800", None,
     "end_turn", Usage(1000, 0, 20, 300, 4000), 0.0853, "2026-11", "req_1", id="one", generation=1, slot=1,
 )  # fmt: skip
+CHECK = Check("robustness", False, "a black clip fails", FAILURE, 1.5, 0.5)
 VERDICT = Verdict(
     Decision.REJECTED, ("one reason", "another: ü"), None, (Comparison("a", -1.5), Comparison("b", None, "no overlap"))
 )
@@ -63,6 +67,11 @@ def filled(ledger: Ledger) -> None:
     ledger.record_anchor("x265-medium", [POINT])
     ledger.record_verdicts({number: VERDICT}, {}, BdRateRule())
     ledger.record_alert(1, "odd", "a person should look")
+    ledger.record_held_out(number, MEASURED, "adoption of candidate 0")
+    ledger.record_check(number, CHECK)
+    ledger.record_goal_points(number, [replace(POINT, qp=47)])
+    ledger.record_canary("raw copy", "1 byte", "1 byte", True, "none")
+    ledger.record_vmaf(number, "foreman", 32, 91.5, "vmaf_v0.6.1", "ffmpeg 9")
     ledger.record_exchange(EXCHANGE)
     ledger.record_batch("1/0/code/0", "msgbatch_1")
     ledger.record_lessons(10, ["larger blocks cost more than they save"], "experiments 0 to 9")
@@ -161,6 +170,64 @@ def test_settings_clips_generations_and_alerts_come_back(ledger: Ledger) -> None
     assert ledger.cost_usd() == pytest.approx(0.25 + 0.0853)
 
 
+def test_what_is_held_out_stands_apart(ledger: Ledger) -> None:
+    number = proposed(ledger)
+    ledger.record_clips([clip()])
+    ledger.record_clips([clip("secret", 3)], HELD_OUT_ROLE)
+    ledger.record_evaluation(number, MEASURED)
+    point = replace(POINT, clip="secret", reported=())
+    held_out = replace(MEASURED, points=(point,))
+    ledger.record_held_out(number, held_out, "adoption of candidate 0")
+    ledger.record_anchor("vp9", [point], HELD_OUT_ROLE)
+    assert (set(ledger.clips()), set(ledger.clips(HELD_OUT_ROLE))) == ({"small"}, {"secret"})
+    assert (ledger.anchors(), ledger.anchors(HELD_OUT_ROLE)) == ({}, {"vp9": {"secret": (point,)}})
+    assert ledger.held_out() == {number: held_out}
+    assert [(use.proposal, use.purpose) for use in ledger.held_out_uses()] == [(number, "adoption of candidate 0")]
+    assert ledger.entries()[0].evaluation == MEASURED
+    with pytest.raises(ValueError, match="entry 7"):
+        ledger.record_held_out(7, held_out, "none")
+
+
+def test_points_on_the_way_to_the_goal_stand_apart(ledger: Ledger) -> None:
+    point = replace(POINT, qp=47, reported=())
+    for _ in range(2):
+        ledger.record_goal_points(0, [point])
+        ledger.record_anchor("x265-medium", [point], GOAL)
+    assert (ledger.goal_points(), ledger.anchors(GOAL)) == ({0: (point,)}, {"x265-medium": {"foreman": (point,)}})
+    assert ledger.anchors() == {}
+
+
+def test_vmaf_is_of_an_entry_or_of_an_anchor(ledger: Ledger) -> None:
+    ledger.record_vmaf(3, "foreman", 32, 91.5, "m", "f")
+    ledger.record_vmaf("x265-medium", "foreman", 32, 93.5, "m", "f")
+    assert ledger.vmaf() == {3: {("foreman", 32): 91.5}, "x265-medium": {("foreman", 32): 93.5}}
+
+
+def test_checks_and_canaries_come_back_as_they_were(ledger: Ledger) -> None:
+    filled(ledger)
+    assert ledger.checks() == {0: [CHECK]}
+    (row,) = ledger.canaries()
+    assert (row.name, row.expected, row.came, row.passed) == ("raw copy", "1 byte", "1 byte", True)
+    with pytest.raises(LedgerError):
+        ledger.record_check(0, CHECK)
+
+
+def test_an_older_ledger_is_read_and_added_to(tmp_path: Path) -> None:
+    with closing(Ledger.at(tmp_path)) as ledger:
+        filled(ledger)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as raw:
+        for table, column in (("rate_points", "ms_ssim"), ("rate_points", "frame_hashes"), ("evaluations", "stopped"),
+                              ("evaluations", "cached"), ("clips", "role")):  # fmt: skip
+            raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    with closing(Ledger.at(tmp_path)) as ledger:
+        (entry,) = ledger.entries()
+        assert entry.evaluation is not None
+        assert entry.evaluation.points[0] == replace(POINT, ms_ssim=None, frame_hashes=())
+        assert (entry.evaluation.stopped, entry.evaluation.cached, set(ledger.clips())) == ("", 0, {"small"})
+        ledger.record_evaluation(proposed(ledger, 1), MEASURED)
+        assert ledger.entries()[1].evaluation == MEASURED
+
+
 def test_an_anchor_is_recorded_once(ledger: Ledger) -> None:
     points = [replace(POINT, qp=qp, candidate="x265 4.2", reported=()) for qp in (22, 27)]
     ledger.record_anchor("x265-medium", points)
@@ -206,7 +273,8 @@ def test_no_row_takes_another_programs_numbers(ledger: Ledger, evaluation: Evalu
 # --- the database refuses ----------------------------------------------------------------------------
 
 TABLES = ("campaign", "clips", "generations", "proposals", "evaluations", "rate_points", "verdicts", "costs", "alerts",
-          "generation_ends", "reported_bytes", "programs", "exchanges", "batches", "lessons")  # fmt: skip
+          "generation_ends", "reported_bytes", "programs", "exchanges", "batches", "lessons", "held_out_evaluations",
+          "held_out_points", "checks", "canaries", "vmaf", "goal_points")  # fmt: skip
 
 
 def test_these_are_all_tables(ledger: Ledger, tmp_path: Path) -> None:
@@ -239,7 +307,9 @@ def test_the_database_refuses_every_change(ledger: Ledger, tmp_path: Path, table
         fresh = ", ".join("9" if name in keys else name for name in names)
         others = {"rate_points": fresh.replace("qp", "99"), "proposals": fresh.replace("slot", "99"),
                   "reported_bytes": fresh.replace("qp", "99"), "exchanges": fresh.replace(" id,", " 'new',"),
-                  "batches": fresh.replace("key", "'new'")}  # fmt: skip
+                  "batches": fresh.replace("key", "'new'"),
+                  "held_out_points": fresh.replace("qp", "99"), "checks": fresh.replace("kind", "'new'"),
+                  "vmaf": fresh.replace("qp", "99"), "goal_points": fresh.replace("qp", "99")}  # fmt: skip
         raw.execute(f"INSERT INTO {table} ({same}) SELECT {others.get(table, fresh)} FROM {table} LIMIT 1")
         raw.commit()
         assert len(raw.execute(f"SELECT * FROM {table}").fetchall()) == len(before) + 1
@@ -369,7 +439,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from labkit.candidate import Candidate
-from labkit.ledger import Ledger
+from labkit.ledger import GOAL, HELD_OUT_ROLE, Ledger
 from labkit.propose.proposer import Proposal
 
 ledger = Ledger.at(Path(sys.argv[1]))

@@ -1,0 +1,5 @@
+"""The campaign's database: rows are added, never edited, never deleted; the database itself refuses."""
+
+from labkit.ledger.ledger import DECISION, DEVELOPMENT, GOAL, HELD_OUT_ROLE, Entry, Ledger
+
+__all__ = ["DECISION", "DEVELOPMENT", "GOAL", "HELD_OUT_ROLE", "Entry", "Ledger"]
