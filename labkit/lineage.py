@@ -53,6 +53,20 @@ class Lineage:
         if self.remote:
             self._push(version)
 
+    def tags(self) -> set[str]:
+        """Return the names of all tags; raises as `tagged` does."""
+        return set(self._git("tag", "--list").decode("utf-8", "replace").split())
+
+    def tagged(self, version: int) -> tuple[bytes, str]:
+        """Return the text that the tag of a version points at, and its commit's message; nothing is written.
+
+        Raises:
+            LineageError: there is no such tag or text, or git refuses.
+        """
+        tag = f"refs/tags/v{version}"
+        message = self._git("log", "-1", "--format=%B", f"{tag}^{{commit}}", "--")
+        return self._git("show", f"{tag}:versions/v{version}.py"), message.decode("utf-8", "replace")
+
     def _push(self, version: int) -> None:
         try:
             # every version, not only this one: a push may have failed before, or the remote may be new
@@ -67,9 +81,8 @@ class Lineage:
         """Leave a rejected or failed source as a file, its reasons beside it."""
         folder = self.folder / "rejected"
         folder.mkdir(exist_ok=True)
-        (folder / f"{number:04d}.py").write_text(candidate.source, encoding="utf-8", errors="replace", newline="")
-        told = "\n".join((candidate.hypothesis, *reasons)) + "\n"
-        (folder / f"{number:04d}.txt").write_text(printable(told, 10**6), encoding="utf-8")
+        for name, data in rejected_files(number, candidate, reasons).items():
+            (folder / name).write_bytes(data)
 
     def _git(self, *args: str, text: str = "") -> bytes:
         # a hook or a rebase that started us must not lend its repository
@@ -94,11 +107,21 @@ class Lineage:
         return result.stdout
 
 
+def rejected_files(number: int, candidate: Candidate, reasons: tuple[str, ...]) -> dict[str, bytes]:
+    """Return what is kept beside the ledger of a rejected or failed candidate, by file name."""
+    told = "\n".join((candidate.hypothesis, *reasons)) + "\n"
+    return {
+        f"{number:04d}.py": candidate.source.encode("utf-8", "replace"),
+        f"{number:04d}.txt": printable(told, 10**6).encode(),
+    }
+
+
 def _message(tag: str, candidate: Candidate, trailers: dict[str, str]) -> str:
     """Return a commit message whose last paragraph is the trailers, whatever a hypothesis holds."""
-    subject = _one_line(f"{tag}: {candidate.hypothesis or candidate.proposer}")
-    return "\n".join((subject, "", *(f"{key}: {_one_line(value)}" for key, value in trailers.items()), ""))
+    subject = one_line(f"{tag}: {candidate.hypothesis or candidate.proposer}")
+    return "\n".join((subject, "", *(f"{key}: {one_line(value)}" for key, value in trailers.items()), ""))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text as it stands in a commit's message: a subject or the value of a trailer."""
     return printable(" ".join(text.replace("\0", " ").split()))

@@ -40,6 +40,18 @@ def stepping(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether a process is stepping the campaign in `folder`; nothing is written."""
+    try:
+        with (folder / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _holder(path: Path) -> int:
     text = path.read_text()
     return int(text) if text.isdigit() else 0

@@ -14,6 +14,10 @@ BYTES_A_TOKEN = 3
 """English and code have three to four bytes a token: counted so, a cut answer is rather too dear than too cheap."""
 
 
+REPLAYED = "replayed"
+"""Stands for the date of a price: nothing was paid."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """Tokens of one answer as the server counts them; thinking is output."""

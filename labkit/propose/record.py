@@ -7,13 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from labkit.errors import ProposerStop
-from labkit.propose.exchange import Asker, Books, Exchange, Question, from_json, to_json
+from labkit.propose.exchange import REPLAYED, Asker, Books, Exchange, Question, from_json, to_json
 from labkit.propose.patience import STOPPED
 
 FILE = "exchanges.jsonl"
-REPLAYED = "replayed"
-"""Stands for the date of a price: nothing was paid."""
-
 Place = tuple[int, int, str]
 """Generation, slot and purpose: what a recorded answer is found by."""
 
