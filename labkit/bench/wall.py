@@ -1,17 +1,15 @@
-"""Benchmarks: medians of several runs, what is compared is measured side by side in one run."""
+"""What the wall costs."""
 
-import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
-from statistics import median
 
 import numpy as np
 
+from labkit.bench.figure import Figure, figure, whole
 from labkit.candidate import Candidate, Failure, read_candidate
 from labkit.clip import Clip
-from labkit.errors import LabkitError, SettingsError
+from labkit.errors import LabkitError
 from labkit.evaluate import evaluate
 from labkit.footage.library import find_clips
 from labkit.jail import Coded, Level, Limits, Nursery, Wall, available_levels
@@ -52,22 +50,6 @@ def decompress_video_frame(data, frame_index, config):
 """
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure: the median of `runs`, with the smallest and the largest."""
-
-    what: str
-    unit: str
-    median: float
-    low: float
-    high: float
-    runs: int
-
-
-def _figure(what: str, unit: str, values: list[float]) -> Figure:
-    return Figure(what, unit, median(values), min(values), max(values), len(values))
-
-
 def jail() -> list[Figure]:
     """The wall: first frame, throughput, compilations, probes, and what each level costs an evaluation."""
     return [*_nursery(), *_compilations(), *_levels()]
@@ -82,11 +64,11 @@ def _nursery() -> list[Figure]:
             if nursery.failure is not None:
                 out.print(f"{name}: left out: {nursery.failure.detail.splitlines()[0]}", markup=False)
                 continue
-            figures.append(_figure(f"start of a nursery with {name}", "ms", [1000 * (time.monotonic() - started)]))
+            figures.append(figure(f"start of a nursery with {name}", "ms", [1000 * (time.monotonic() - started)]))
             first = [_timed(nursery, clip.head(1)) for _ in range(15)]
-            figures.append(_figure(f"request to first frame, {name}", "ms", first))
+            figures.append(figure(f"request to first frame, {name}", "ms", first))
             many = [_timed(nursery, clip) for _ in range(7)]
-            figures.append(_figure(f"60 frames of 640x360, encode side, {name}", "ms", many))
+            figures.append(figure(f"60 frames of 640x360, encode side, {name}", "ms", many))
     return figures
 
 
@@ -112,8 +94,8 @@ def _compilations() -> list[Figure]:
             before, after = _coded(nursery, clip, qp).container.payloads[-1]
             counts[0].append(before)
             counts[1].append(after - before)
-    return [_figure("numba: compiled once, before any clip", "functions", counts[0]),
-            _figure(f"numba: compiled again in each of {len(counts[1])} runs", "functions", counts[1])]  # fmt: skip
+    return [figure("numba: compiled once, before any clip", "functions", counts[0]),
+            figure(f"numba: compiled again in each of {len(counts[1])} runs", "functions", counts[1])]  # fmt: skip
 
 
 def _levels() -> list[Figure]:
@@ -124,15 +106,12 @@ def _levels() -> list[Figure]:
     walls: dict[Level, list[float]] = {level: [] for level in levels}
     for turn in range(_TURNS):
         for level in levels if turn % 2 else reversed(levels):
-            evaluation = evaluate(candidate, clips, wall=Wall(level))
-            if evaluation.failure:
-                raise LabkitError(f"the benchmark's own codec failed: {evaluation.failure}")
-            walls[level].append(evaluation.wall_s)
-    figures = [_figure(f"evaluation of intra_dct, {level}", "s", values) for level, values in walls.items()]
+            walls[level].append(whole(evaluate(candidate, clips, wall=Wall(level))).wall_s)
+    figures = [figure(f"evaluation of intra_dct, {level}", "s", values) for level, values in walls.items()]
     for level in levels[1:]:
         ratios = [100 * (one / none - 1) for one, none in zip(walls[level], walls[Level.NONE], strict=True)]
-        figures.append(_figure(f"{level} against none, by pairs", "%", ratios))
-        figures.append(_figure(f"probes and honest codec, {level}", "ms", [_seconds(probe, level) for _ in range(5)]))
+        figures.append(figure(f"{level} against none, by pairs", "%", ratios))
+        figures.append(figure(f"probes and honest codec, {level}", "ms", [_seconds(probe, level) for _ in range(5)]))
     return figures
 
 
@@ -140,46 +119,3 @@ def _seconds(function: Callable[[Level], object], level: Level) -> float:
     started = time.monotonic()
     function(level)
     return 1000 * (time.monotonic() - started)
-
-
-def overhead() -> list[Figure]:
-    """Evaluation of the intra DCT codec: wall time that is not the candidate's CPU time."""
-    candidate = read_candidate(ROOT / "codecs" / "intra_dct.py")
-    clips = find_clips(["builtin"], 17)
-    walls, shares, seconds = [], [], []
-    for _ in range(5):
-        evaluation = evaluate(candidate, clips)
-        if evaluation.failure:
-            raise LabkitError(f"the benchmark's own codec failed: {evaluation.failure}")
-        walls.append(evaluation.wall_s)
-        seconds.append(evaluation.wall_s - evaluation.cpu_s)
-        shares.append(100 * (1 - evaluation.cpu_s / evaluation.wall_s))
-    return [
-        _figure(f"evaluation of intra_dct on {len(clips)} built-in clips at 4 QPs, wall", "s", walls),
-        _figure("of which not the candidate's CPU time", "s", seconds),
-        _figure("the same as a share", "%", shares),
-    ]
-
-
-BENCHMARKS: Mapping[str, Callable[[], list[Figure]]] = {"jail": jail, "overhead": overhead}
-
-
-def run(name: str | None, as_json: bool) -> int:
-    """Run one benchmark and print its figures; without a name, list them.
-
-    Raises:
-        SettingsError: there is none of this name.
-    """
-    if name is None:
-        for known, function in BENCHMARKS.items():
-            out.print(f"{known}: {(function.__doc__ or '').strip()}", markup=False)
-        return 0
-    if name not in BENCHMARKS:
-        raise SettingsError(f"no benchmark {name!r}; known are {', '.join(BENCHMARKS)}")
-    figures = BENCHMARKS[name]()
-    if as_json:
-        print(json.dumps([vars(figure) for figure in figures], indent=2))
-    for figure in () if as_json else figures:
-        spread = f"{figure.low:.2f}-{figure.high:.2f}, {figure.runs} runs"
-        out.print(f"{figure.what}: {figure.median:.2f} {figure.unit} (median; {spread})", markup=False)
-    return 0

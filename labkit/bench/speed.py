@@ -1,0 +1,119 @@
+"""How fast candidates are evaluated: what is not theirs, what a second worker and the cache are worth."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from labkit.adopt import BdRateRule, cannot_win
+from labkit.bench.figure import Figure, figure, whole
+from labkit.candidate import Candidate, read_candidate
+from labkit.clip import Clip
+from labkit.evaluate import PointShelf, Seats, evaluate
+from labkit.footage.library import find_clips
+from labkit.footage.synthetic import synthetic_clip
+from labkit.propose.shelf import Shelf, read_recipe
+from labkit.settings import ROOT
+
+_ROUNDS = 5
+_SET = (("entropy", "bands"), ("quantisation", "dead_zone"), ("intra", "directional"))
+_LONG_FRAMES = 66
+
+
+def overhead() -> list[Figure]:
+    """Evaluation of the intra DCT codec: wall time that is not the candidate's CPU time."""
+    built_in = find_clips(["builtin"], 17)
+    short, long = (synthetic_clip("photo_pan", 640, 360, frames) for frames in (17, _LONG_FRAMES))
+    return [
+        *_overhead(f"{len(built_in)} built-in clips of 17 frames", built_in),
+        *_overhead("640x360, 17 frames", [short]),
+        *_overhead(f"640x360, {_LONG_FRAMES} frames", [long]),
+    ]
+
+
+def _overhead(what: str, clips: Sequence[Clip]) -> list[Figure]:
+    runs = [whole(evaluate(_intra_dct(), clips)) for _ in range(_ROUNDS)]
+    return [
+        figure(f"evaluation of intra_dct, {what}, 4 QPs, wall", "s", [run.wall_s for run in runs]),
+        figure("of which not the candidate's CPU time", "s", [run.wall_s - run.cpu_s for run in runs]),
+        figure("the same as a share", "%", [100 * (1 - run.cpu_s / run.wall_s) for run in runs]),
+    ]
+
+
+def parallel() -> list[Figure]:
+    """One generation's candidates, measured with one worker and with two: how much more gets done."""
+    candidates, clips = _generation(), find_clips(["builtin"], 9)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(_ROUNDS):
+        for workers in (1, 2) if turn % 2 else (2, 1):
+            seconds[workers].append(_generation_s(candidates, clips, workers))
+    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
+    alone = [[_generation_s(candidates[-1:], clips, workers) for workers in (1, 2)] for _ in range(_ROUNDS)]
+    return [
+        *(figure(f"{len(candidates)} candidates, {n} workers", "s", values) for n, values in seconds.items()),
+        figure("throughput of 2 workers against 1, by pairs", "x", ratios),
+        figure("the same for one candidate alone", "x", [one / two for one, two in alone]),
+    ]
+
+
+def _generation() -> list[Candidate]:
+    """Return what a generation measures: assemblies of building blocks, each with one more than the one before."""
+    shelf = Shelf(ROOT / "codecs" / "blocks")
+    recipe = read_recipe("")
+    candidates = [_intra_dct()]
+    for slot, block in _SET:
+        change = next(change for change in shelf.changes(recipe) if (change.what, change.after) == (slot, block))
+        recipe = shelf.apply(recipe, [change])
+        candidates.append(Candidate(shelf.assemble(recipe)))
+    return candidates
+
+
+def _generation_s(candidates: Sequence[Candidate], clips: Sequence[Clip], workers: int) -> float:
+    """Measure all candidates as a campaign does: as many at once as there are workers, on shared seats."""
+    seats = Seats(workers)
+    started = time.monotonic()
+    with ThreadPoolExecutor(workers) as pool:
+        for evaluation in pool.map(lambda candidate: evaluate(candidate, clips, seats=seats), candidates):
+            whole(evaluation)
+    return time.monotonic() - started
+
+
+def cache() -> list[Figure]:
+    """The same evaluation again, with the points of the first one on the shelf."""
+    candidate, clips = _intra_dct(), find_clips(["builtin"], 17)
+    off, first, again = [], [], []
+    for _ in range(_ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            shelf = PointShelf(Path(folder))
+            off.append(whole(evaluate(candidate, clips)).wall_s)
+            first.append(whole(evaluate(candidate, clips, shelf=shelf)).wall_s)
+            again.append(whole(evaluate(candidate, clips, shelf=shelf)).wall_s)
+    return [
+        figure("evaluation of intra_dct on 4 built-in clips at 4 QPs without a cache", "s", off),
+        figure("with an empty one", "s", first),
+        figure("again, nothing coded", "s", again),
+        figure("how much faster, by pairs", "x", [one / two for one, two in zip(off, again, strict=True)]),
+    ]
+
+
+def _intra_dct() -> Candidate:
+    return read_candidate(ROOT / "codecs" / "intra_dct.py")
+
+
+def early_stop() -> list[Figure]:
+    """Candidates that cannot win any more: what stopping them costs against measuring them whole."""
+    clips, rule = find_clips(["builtin"], 9), BdRateRule()
+    champion = whole(evaluate(_generation()[-1], clips))
+    losers = _generation()[:-1]  # each has one building block less than the champion
+    shares, points = [], []
+    for _ in range(_ROUNDS):
+        for candidate in losers:
+            stopped = evaluate(candidate, clips, hopeless=lambda found: cannot_win(found, champion, rule))
+            full = whole(evaluate(candidate, clips))
+            shares.append(100 * stopped.cpu_s / full.cpu_s)
+            points.append(100.0 * len(stopped.points) / len(full.points))
+    return [
+        figure("rate points of a hopeless candidate, stopped against whole", "%", points),
+        figure("CPU seconds of its processes, loading included, stopped against whole", "%", shares),
+    ]
