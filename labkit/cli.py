@@ -1,6 +1,7 @@
 """The command line: `./lab COMMAND` or `labkit COMMAND`.
 
-Exit codes: 0 done; 1 the lab or the world failed; 2 a wrong call; 3 the candidate failed; 130 interrupted.
+Exit codes: 0 done; 1 the lab or the world failed; 2 a wrong call; 3 the candidate failed; 4 paused on an alert;
+130 interrupted.
 """
 
 import argparse
@@ -146,6 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(commands.report, runs=True)
     sub.add_argument("run")
     sub.add_argument("--output", type=Path)
+    sub = command(commands.audit, runs=True)
+    sub.add_argument("run")
+    sub.add_argument("--anchors", action="store_true", help="let real encoders code one clip again, too")
+    sub.add_argument("--no-decode", action="store_true", help="run no candidate: containers are not decoded")
     _clips_options(command(commands.clips))
     sub = command(commands.notebook)
     sub.add_argument("notebook", type=Path)
@@ -161,6 +166,9 @@ def _evolve_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--name", help="the campaign's name under runs/ (from the clips)")
     sub.add_argument("--settings", type=Path, metavar="FILE.toml", help="a campaign file; flags win over it")
     sub.add_argument("--clips", nargs="+", help="paths, folders, URLs, builtin[:NAME], names (builtin)")
+    sub.add_argument(
+        "--held-out", nargs="+", help="clips that decide about adoptions, shown to no proposer; none; (auto)"
+    )
     sub.add_argument("--frames", type=_count, help="the first so many of each clip; 0 for all (9)")
     sub.add_argument("--qps", type=_qps, help="22,27,32,37")
     sub.add_argument("--anchors", type=_names, help="real encoders to compare with: names, all, none (all)")
@@ -175,6 +183,20 @@ def _evolve_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--start", help="the program that is version 0 (codecs/intra_dct.py)")
     sub.add_argument("--seed", type=_count)
     sub.add_argument("--workers", type=_count, help="candidates measured at once (one a core)")
+    sub.add_argument(
+        "--no-early-stop",
+        dest="early_stop",
+        action="store_const",
+        const=False,
+        help="measure every rate point, also of candidates that cannot win any more",
+    )
+    sub.add_argument(
+        "--no-cache", dest="cache", action="store_const", const=False, help="measure again what was measured before"
+    )
+    sub.add_argument(
+        "--vmaf", action="store_const", const=True, help="VMAF of versions in the report (needs ffmpeg with it)"
+    )
+    sub.add_argument("--pause-on", nargs="+", metavar="ALERT", help='pause after an alert, as "stagnation" (none)')
     sub.add_argument("--remote", help="a git remote to push adopted versions to")
     _wall_options(sub)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-CANDIDATE_FAILED = 3
+CANDIDATE_FAILED, PAUSED = 3, 4
 
 
 def _print_json(value: object) -> None:
@@ -30,6 +30,7 @@ def evolve(args: argparse.Namespace) -> int:
     values = load_settings(args.settings) if args.settings else {}
     given = (
         "clips",
+        "held_out",
         "frames",
         "qps",
         "anchors",
@@ -42,6 +43,10 @@ def evolve(args: argparse.Namespace) -> int:
         "generations",
         "candidates",
         "workers",
+        "early_stop",
+        "cache",
+        "pause_on",
+        "vmaf",
         "remote",
         "min_isolation",
         "run_candidates_without_isolation",
@@ -56,11 +61,17 @@ def evolve(args: argparse.Namespace) -> int:
         for line in campaign.introduction():
             err.print(escape(line), soft_wrap=True)
         show_wall(campaign.wall)
+        paused = False
         for number in range(settings.generations + 1):
-            _one_generation(campaign, number)
+            if _one_generation(campaign, number) and (alerts := campaign.pausing(number)):
+                for alert in alerts:
+                    err.print(f"paused after generation {number}: {alert}", markup=False, soft_wrap=True)
+                err.print("the same command goes on from here", soft_wrap=True)
+                paused = True
+                break
         report = _write_report(campaign, None)
         _show_end(campaign, report, args.json, out)
-    return 0
+    return PAUSED if paused else 0
 
 
 def _lessons_of(args: argparse.Namespace, run: Path) -> tuple[str, Sequence[str]]:
@@ -74,13 +85,14 @@ def _lessons_of(args: argparse.Namespace, run: Path) -> tuple[str, Sequence[str]
         return other.folder.name, known[-1].lessons
 
 
-def _one_generation(campaign: Any, number: int) -> None:
+def _one_generation(campaign: Any, number: int) -> bool:
+    """Run a generation unless it is recorded; return whether it ran now."""
     from labkit.errors import CampaignError
     from labkit.notebook import generation_notebook, run_generation
     from labkit.terminal import err, following, percent, shortened
 
     if number in campaign.ledger.ended() and generation_notebook(campaign.folder, number).exists():
-        return
+        return False
     with _holding(campaign.folder), following(campaign.folder, number):
         run_generation(campaign.folder, number)
     if number not in campaign.ledger.ended():  # a notebook's own word is no evidence
@@ -90,6 +102,7 @@ def _one_generation(campaign: Any, number: int) -> None:
         against = percent(campaign.against(entry.evaluation))
         line = f"generation {number}, candidate {entry.number}: {entry.outcome}, x265 {against}: {reason}"
         err.print(line, markup=False, soft_wrap=True)
+    return True
 
 
 def _holding(folder: Path) -> Any:
@@ -259,7 +272,7 @@ def compare(args: argparse.Namespace) -> int:
     return CANDIDATE_FAILED if challenger.failure else 0
 
 
-# --- show, report, clips, notebook -----------------------------------------------------------------------
+# --- show, report, audit, clips, notebook -----------------------------------------------------------------------
 
 
 def show(args: argparse.Namespace) -> int:
@@ -360,6 +373,24 @@ def report(args: argparse.Namespace) -> int:
         path = _write_report(campaign, args.output)
     print(json.dumps({"report": str(path)}) if args.json else path)
     return 0
+
+
+def audit(args: argparse.Namespace) -> int:
+    """Compute everything again from what a campaign has kept: what is proven, what is only stated, what fails."""
+    from labkit.audit import Kind
+    from labkit.audit import audit as examine
+    from labkit.terminal import out, progress_bar
+
+    with progress_bar("audit") as move:
+        report = examine(_run(args), anchors=args.anchors, decode=not args.no_decode, progress=move)
+    if args.json:
+        _print_json(report.record())
+    else:
+        colours = {Kind.PROVEN: "green", Kind.STATED: "yellow", Kind.FAILED: "bold red"}
+        for kind, line in report.lines():
+            colour = colours[kind] if kind and not line.startswith(" ") else ""
+            out.print(line, style=colour or ("red" if kind is Kind.FAILED else ""), markup=False, soft_wrap=True)
+    return 0 if report.passed else 1
 
 
 def _write_report(campaign: Any, output: Path | None) -> Path:

@@ -188,6 +188,7 @@ def _space(name: str, path: Path | None) -> Facts:
 def _optional() -> list[Facts]:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
     rows = (
+        ("ffmpeg with libvmaf", _ffmpeg(), "VMAF in reports (--vmaf)", "pip install labkit[vmaf]"),
         ("torch", _version("torch"), "candidates that import it", "./lab doctor, without LAB_SKIP_TORCH=1"),
         (
             "torchvision",
@@ -211,6 +212,16 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _ffmpeg() -> str:
+    from labkit import vmaf
+    from labkit.errors import VmafError
+
+    try:
+        return str(vmaf.find() or "")
+    except VmafError as error:
+        return f"unfit: {error}"
 
 
 # --- for people ------------------------------------------------------------------------------------------

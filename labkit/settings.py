@@ -15,6 +15,8 @@ from labkit.adopt import REFERENCE, BdRateRule, ParetoRule, Rule, ThresholdRule
 from labkit.anchors import ANCHORS
 from labkit.container import MAX_QP
 from labkit.errors import SettingsError
+from labkit.footage.split import AUTO, NONE
+from labkit.goal import Goal
 from labkit.jail import Limits
 from labkit.propose.choice import Asking
 from labkit.propose.claude_settings import ClaudeSettings
@@ -25,15 +27,24 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CHANGEABLE = (
     "generations", "candidates", "proposer", "claude", "budget_usd", "batch", "record", "workers", "remote",
-    "min_isolation",
+    "min_isolation", "cache", "pause_on", "stagnation", "vmaf",
 )  # fmt: skip
 """What may differ when a campaign is resumed; all else decides what its numbers mean."""
+
+ALERTS = (
+    "identical bitstreams", "identical rates", "worse than version 0", "stagnation", "failures", "time-outs",
+    "overfitting", "robustness", "metrics disagree",
+)  # fmt: skip
+"""Kinds of alerts that a campaign can be told to pause on."""
 
 _RULES: dict[str, type[BdRateRule | ThresholdRule | ParetoRule]] = {
     "bd_rate": BdRateRule,
     "threshold": ThresholdRule,
     "pareto": ParetoRule,
 }
+
+_SWITCHES = ("charge_source",)
+"""Keys of [rule] that are true or false."""
 
 _Whole = Annotated[int, Field(strict=True)]  # else "17" and true would pass for numbers
 
@@ -43,6 +54,8 @@ class Settings(BaseModel):
 
     Attributes:
         clips: what `labkit clips` understands: builtin, builtin:NAME, paths, folders, URLs, library names.
+        held_out: clips that decide about adoptions and that nobody tunes to: "auto" for a part of `clips` (or built-in
+            scenes with other seeds), "none", or what `clips` understands.
         frames: the first so many of each clip; 0 for all.
         qps: four or more, so that there is a curve.
         start: the program that is version 0; "" to begin with no champion.
@@ -53,6 +66,13 @@ class Settings(BaseModel):
         record: a folder that keeps every answer of a model, for `replay:FOLDER`.
         generations: in all, the start (generation 0) not counted.
         candidates: proposals in each generation.
+        goal: what the campaign is for; every version's distance to it is shown.
+        robustness: what happens to a codec that fails on odd clips (one frame, black, noise): "reject", "warn", "off".
+        early_stop: end an evaluation as soon as it is proven that the candidate cannot be adopted.
+        cache: take a rate point that was measured before from the cache.
+        vmaf: measure VMAF of versions for the report; needs an ffmpeg with libvmaf.
+        pause_on: kinds of alerts after which the campaign pauses; a call of the same command goes on.
+        stagnation: an alert after so many generations without an adoption.
         workers: candidates or anchors measured at once; 0 for one a core.
         remote: a git remote that adopted versions are pushed to; "" for none.
         min_isolation: the weakest wall to begin with: "filtered" or "sealed"; the strongest of the machine is used.
@@ -62,6 +82,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clips: tuple[str, ...] = ("builtin",)
+    held_out: tuple[str, ...] = (AUTO,)
     frames: Annotated[_Whole, Field(ge=0)] = 9
     qps: tuple[Annotated[_Whole, Field(ge=0, le=MAX_QP)], ...] = QPS
     anchors: tuple[str, ...] = tuple(ANCHORS)
@@ -76,6 +97,13 @@ class Settings(BaseModel):
     candidates: Annotated[_Whole, Field(ge=1, le=64)] = 2
     rule: Annotated[Rule, Field(discriminator="kind")] = BdRateRule()
     limits: Limits = Limits()
+    goal: Goal = Goal()
+    robustness: Literal["reject", "warn", "off"] = "reject"
+    early_stop: bool = True
+    cache: bool = True
+    vmaf: bool = False
+    pause_on: tuple[str, ...] = ()
+    stagnation: Annotated[_Whole, Field(ge=1)] = 5
     workers: Annotated[_Whole, Field(ge=0, le=1024)] = 0
     remote: str = ""
     min_isolation: Literal["sealed", "filtered"] = "filtered"
@@ -87,6 +115,21 @@ class Settings(BaseModel):
         if not clips:
             raise ValueError("needs at least one clip")
         return clips
+
+    @field_validator("held_out")
+    @classmethod
+    def _held_out_or_not(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        if not specs or (len(specs) > 1 and {AUTO, NONE} & set(specs)):
+            raise ValueError(f"names clips, or is [{AUTO!r}] or [{NONE!r}] alone")
+        return specs
+
+    @field_validator("pause_on")
+    @classmethod
+    def _known_alerts(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in kinds:
+            if kind not in ALERTS:
+                raise ValueError(f"unknown alert {kind!r}{_did_you_mean(kind, ALERTS)}")
+        return kinds
 
     @field_validator("qps")
     @classmethod
@@ -105,12 +148,16 @@ class Settings(BaseModel):
             raise ValueError("names an anchor twice")
         return names
 
-    @field_validator("rule", "limits", mode="before")
+    @field_validator("rule", "limits", "goal", mode="before")
     @classmethod
     def _real_numbers(cls, section: Any) -> Any:
         for key, value in section.items() if isinstance(section, dict) else ():
+            if key in _SWITCHES and type(value) is not bool:
+                raise ValueError(f"{key} = {value!r}: needs true or false")
             # true would pass for 1 and "3" for 3; against nan nothing is ever too slow or too bad
-            if key != "kind" and (type(value) not in (int, float) or not math.isfinite(value)):
+            if key not in ("kind", "anchor", *_SWITCHES) and (
+                type(value) not in (int, float) or not math.isfinite(value)
+            ):
                 raise ValueError(f"{key} = {value!r}: needs a number")
         return section
 
@@ -133,6 +180,13 @@ class Settings(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _a_goal_to_measure(self) -> "Settings":
+        if self.goal != Goal() and self.goal.anchor not in self.anchors:
+            named = ", ".join(self.anchors) or "none"
+            raise ValueError(f"[goal] is held against {self.goal.anchor}, and anchors are {named}: add it to them")
+        return self
+
     @property
     def parallel(self) -> int:
         """How many candidates or anchors are measured at once."""
@@ -142,6 +196,16 @@ class Settings(BaseModel):
     def asking(self) -> Asking:
         """How a model is asked."""
         return Asking(self.claude, self.budget_usd, self.candidates, self.batch, self.record)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The kinds of check that an adoption has to stand; held-out clips come last, for each use counts."""
+        kinds = {
+            "confirmation": True,
+            "robustness": self.robustness != "off",
+            "held out": self.held_out != (NONE,),
+        }
+        return tuple(kind for kind, asked in kinds.items() if asked)
 
     def differences(self, other: "Settings") -> list[str]:
         """Return the keys that decide what numbers mean and differ, as "key: ours, theirs"."""
@@ -174,8 +238,9 @@ def with_absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     if record := values.get("record"):
         paths["record"] = str(Path(str(record)).resolve())
-    if isinstance(clips := values.get("clips"), (list, tuple)):
-        paths["clips"] = [absolute(spec) for spec in clips]
+    for key in ("clips", "held_out"):
+        if isinstance(clips := values.get(key), (list, tuple)):
+            paths[key] = [absolute(spec) for spec in clips]
     if "start" in values:
         paths["start"] = absolute(values["start"])
     if isinstance(proposer := values.get("proposer"), str):
@@ -223,7 +288,9 @@ def _explain(item: Any) -> str:
     said = plain.format(**item.get("ctx", {})) if plain else item["msg"].removeprefix("Value error, ")
     if not place:
         return f": {said}"
-    if place[0] in ("rule", "limits", "claude") and isinstance(value, dict | Limits):  # not shown: it may hold a key
+    if place[0] in ("rule", "limits", "claude", "goal") and isinstance(
+        value, dict | Limits
+    ):  # not shown: it may hold a key
         return f", [{place[0]}]: {said}"
     section, key = (f", [{place[0]}]", place[-1]) if isinstance(place[-1], str) and place[1:] else ("", place[0])
     return f"{section}: {key} = {value!r}: {said}"
@@ -233,7 +300,7 @@ def _keys(place: list[Any]) -> list[str]:
     """Return the keys that are known where the unknown one stands."""
     if len(place) == 1:
         return list(Settings.model_fields)
-    section: Any = {"claude": ClaudeSettings, "limits": Limits}.get(place[0]) or _RULES[place[1]]
+    section: Any = {"claude": ClaudeSettings, "limits": Limits, "goal": Goal}.get(place[0]) or _RULES[place[1]]
     return [field.name for field in fields(section)]
 
 

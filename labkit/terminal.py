@@ -119,13 +119,14 @@ def campaign_table(campaign: Campaign) -> Table:
     """Return one line for each candidate."""
     name = _literal(campaign.folder.name)
     table = Table(
-        title=f"{name}: percent of bits at equal PSNR (BD-rate, negative is better); x265: {REFERENCE}",
+        title=f"{name}: percent of bits at equal PSNR (BD-rate, negative is better); x265: {REFERENCE}; "
+        f"held out: the champion on other clips, asked {campaign.held_out_decisions} times for a decision",
         title_justify="left", box=HORIZONTALS, show_lines=True,
     )  # fmt: skip
     for name in ("gen", "no"):
         table.add_column(name, justify="right")
     table.add_column("ver", no_wrap=True)
-    for name in ("champion", "x265"):
+    for name in ("champion", "held out", "x265"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("hypothesis, then the reason of the verdict", ratio=1)
@@ -142,6 +143,7 @@ def _cells(campaign: Campaign, entry: Entry) -> list[Text]:
         str(entry.number),
         "" if entry.version is None else f"v{entry.version}",
         percent(verdict.bd_rate_pct if verdict else None),
+        percent(campaign.held_out_gain(entry)),
         percent(against_x265),
     ]
     style = _STYLES.get(entry.outcome, "")

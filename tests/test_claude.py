@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("_only_our_key")
 __all__ = ["_only_our_key"]
 
 SMALL: dict[str, Any] = {
-    "clips": ["builtin:shapes"], "frames": 3, "anchors": [], "candidates": 1, "proposer": "claude",
+    "clips": ["builtin:shapes"], "held_out": ["none"], "robustness": "off", "frames": 3, "anchors": [],
+    "candidates": 1, "proposer": "claude",
     "limits": {"encode_s": 0.3, "run_s": 1.0},
 }  # fmt: skip
 

@@ -349,7 +349,7 @@ def test_a_disturbed_evolve_leaves_no_process_and_goes_on(tmp_path: Path, video:
     folder.mkdir()
     (folder / "1.py").write_text(SLOW.replace("5_000_000", "8_000_000"))
     args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
-            "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
+            "--candidates", 1, "--no-cache", "--proposer", f"replay:{folder}")  # fmt: skip
     process = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_candidate(tmp_path / "runs" / "small", process)
     started_by_it = psutil.Process(process.pid).children(recursive=True)
@@ -373,7 +373,7 @@ def test_a_kernel_that_dies_is_one_line_and_the_same_command_goes_on(tmp_path: P
     folder.mkdir()
     (folder / "1.py").write_text(SLOW)
     args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
-            "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
+            "--candidates", 1, "--no-cache", "--proposer", f"replay:{folder}")  # fmt: skip
     process = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)
     wait_for_candidate(tmp_path / "runs" / "small", process)
     for kernel in psutil.Process(process.pid).children():
@@ -401,7 +401,7 @@ def test_a_second_evolve_is_refused_with_the_first_ones_pid(tmp_path: Path, vide
     folder.mkdir()
     (folder / "1.py").write_text(SLOW.replace("5_000_000", "8_000_000"))
     args = ("evolve", "--clips", video, "--runs", tmp_path / "runs", "--anchors", "none", "--generations", 1,
-            "--candidates", 1, "--proposer", f"replay:{folder}")  # fmt: skip
+            "--candidates", 1, "--no-cache", "--proposer", f"replay:{folder}")  # fmt: skip
     first = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)
     try:
         wait_for_candidate(tmp_path / "runs" / "small", first)

@@ -12,11 +12,11 @@ LABKIT = Path(__file__).resolve().parents[1] / "labkit"
 FLOORS = {
     0: ("errors",),
     1: ("clip", "rd", "candidate", "container"),
-    2: ("metrics", "anchors", "policy", "jail", "footage"),
+    2: ("metrics", "anchors", "vmaf", "policy", "jail", "footage"),
     3: ("evaluate",),
-    4: ("adopt", "propose"),
+    4: ("adopt", "propose", "canaries", "goal"),
     5: ("ledger", "lineage", "settings", "lock", "progress"),
-    6: ("campaign",),
+    6: ("campaign", "audit"),
     7: ("view", "notebook", "terminal", "cli", "commands", "bench", "doctor", "magic", "__init__", "__main__"),
 }
 """Modules and packages by floor; a new one has to be given its floor here."""
@@ -25,10 +25,11 @@ NEIGHBOURS_ALLOWED = {1, 7}
 """Values are made of values, and people's tools of each other; elsewhere one floor's units do not know each other."""
 
 NEVER = {
-    "propose": {"adopt", "metrics", "anchors", "evaluate", "jail", "footage"},  # can never touch a metric
-    "adopt": {"propose", "metrics", "anchors", "evaluate", "jail", "policy", "footage"},  # can never ask the model
+    "propose": {"adopt", "metrics", "anchors", "vmaf", "evaluate", "jail", "footage"},  # can never touch a metric
+    "adopt": {"propose", "metrics", "anchors", "vmaf", "evaluate", "jail", "policy", "footage"},  # never asks the model
     "metrics": {"candidate", "container"},  # do not know that candidates exist
     "anchors": {"candidate", "container"},
+    "vmaf": {"candidate", "container"},
 }
 BEYOND_THE_WALL = ("attack.py", "fence.py", "worker.py", "warmup.py", "warden.py")
 

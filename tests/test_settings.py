@@ -85,6 +85,7 @@ def test_a_whole_campaign_file(tmp_path: Path) -> None:
         ('kind = "bd_rate"\nmin_worst_block_db = 0', BdRateRule(min_worst_block_db=0.0)),
         ('kind = "threshold"\nfirst_chance_ratio = 2', ThresholdRule(first_chance_ratio=2.0)),
         ('kind = "pareto"\ntime_margin_pct = 5.5', ParetoRule(time_margin_pct=5.5)),
+        ('kind = "bd_rate"\ncharge_source = true', BdRateRule(charge_source=True)),
     ],
 )
 def test_every_kind_of_rule(tmp_path: Path, text: str, rule: BdRateRule | ThresholdRule | ParetoRule) -> None:
@@ -171,6 +172,18 @@ def test_workers_follow_the_machine_unless_told() -> None:
         ("[limits]\ndecode_s = inf", "demo.toml, [limits]: decode_s = inf: needs a number"),
         ("[limits]\nrun_s = -1", "demo.toml, [limits]: run_s = -1.0: must be above 0"),
         ("[limits]\nmemory_mib = 0", "demo.toml, [limits]: memory_mib = 0: must be above 0"),
+        (
+            '[rule]\nkind = "bd_rate"\ncharge_source = 1',
+            "demo.toml, [rule]: charge_source = 1: needs true or false",
+        ),
+        (
+            '[rule]\nkind = "pareto"\nmax_complexity = 2.5',
+            "demo.toml, [rule]: max_complexity = 2.5: needs a whole number",
+        ),
+        (
+            '[rule]\nkind = "threshold"\nmax_peak_mib = -1',
+            "demo.toml, [rule]: max_peak_mib = -1: must be at least 0: 0 is no limit",
+        ),
         ("[limits]\nmemory_mib = 1.5", "demo.toml, [limits]: memory_mib = 1.5: needs a whole number"),
         (
             "frames = -1\nseed = true",
@@ -181,6 +194,68 @@ def test_workers_follow_the_machine_unless_told() -> None:
 def test_a_refusal_is_one_line_with_file_section_key_and_what_to_do(tmp_path: Path, text: str, line: str) -> None:
     said = refusal(tmp_path, text)
     assert said == line
+    assert not JARGON.search(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "sides"),
+    [
+        (
+            'kind = "bd_rate"\nmin_gain_pct = -5\nmax_clip_loss_pct = -10',
+            (
+                "min_gain_pct = -5 is content with +5 % rate on average, but max_clip_loss_pct = -10 asks for -10 % "
+                "on every clip: the latter must be at least 5"
+            ),
+        ),
+        (
+            'kind = "bd_rate"\nmax_held_out_loss_pct = -20',
+            (
+                "min_gain_pct = 10 is content with -10 % rate on average, but max_held_out_loss_pct = -20 asks for "
+                "-20 % on held-out clips: the latter must be at least -10"
+            ),
+        ),
+        (
+            'kind = "bd_rate"\nmin_gain_pct = 100',
+            "min_gain_pct = 100: must be below 100, no codec saves all of its bits",
+        ),
+        (
+            'kind = "threshold"\nfirst_rate_ratio = 2',
+            (
+                "first_rate_ratio = 2 welcomes a first version that first_chance_ratio = 1.5 turns away: "
+                "the former must be at most the latter"
+            ),
+        ),
+        (
+            'kind = "threshold"\nmax_rate_ratio = 0',
+            "max_rate_ratio = 0: must be above 0: it is a ratio of sizes",
+        ),
+        (
+            'kind = "pareto"\nrate_margin_pct = -1',
+            "rate_margin_pct = -1: must be at least 0: better and worse would be one",
+        ),
+        (
+            'kind = "pareto"\nrate_margin_pct = 100\ntime_margin_pct = 120',
+            (
+                "rate_margin_pct = 100 and time_margin_pct = 120: nothing gets better by 100 %, "
+                "so nothing could ever be adopted; one must be below 100"
+            ),
+        ),
+        (
+            'kind = "pareto"\nmax_held_out_loss_pct = -100',
+            "max_held_out_loss_pct = -100: must be above -100: no codec saves all of its bits",
+        ),
+        (
+            'kind = "pareto"\ncharge_source = true\nmax_source_bytes = 9000',
+            (
+                "charge_source = true with free_source_bytes = 20000 never charges anything: "
+                "max_source_bytes = 9000 allows no longer source; raise the latter"
+            ),
+        ),
+    ],
+)
+def test_a_rule_that_contradicts_itself_names_both_sides(tmp_path: Path, text: str, sides: str) -> None:
+    said = refusal(tmp_path, f"[rule]\n{text}")
+    assert said == f"demo.toml, [rule]: {sides}"
     assert not JARGON.search(said)
 
 
@@ -254,6 +329,10 @@ def test_what_may_change_is_no_difference() -> None:
         "workers": 3,
         "remote": "/somewhere.git",
         "min_isolation": "sealed",
+        "cache": False,
+        "pause_on": ["stagnation"],
+        "stagnation": 3,
+        "vmaf": True,
     }
     assert set(other) == set(CHANGEABLE)
     assert Settings(**other).differences(Settings()) == []

@@ -65,7 +65,8 @@ def spoken(tmp_path_factory: pytest.TempPathFactory, lab_home: Path) -> Path:
     folder = tmp_path_factory.mktemp("spoken")
     clip = synthetic_clip("shapes", 64, 64, frames=2)
     write_y4m(folder / "small.y4m", [clip.frame(0), clip.frame(1)], 64, 64, clip.fps)
-    asked = {"clips": [str(folder / "small.y4m")], "anchors": (), "generations": 1, "candidates": len(TEXTS)}
+    asked = {"clips": [str(folder / "small.y4m")], "held_out": ("none",), "anchors": (), "generations": 1,
+             "candidates": len(TEXTS)}  # fmt: skip
     settings = make_settings({**asked, "qps": [27, 35, 43, 51]}, "test")
     with Campaign.start(folder / "runs" / "spoken", settings, Speaker()) as campaign:
         for number in range(2):

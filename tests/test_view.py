@@ -311,8 +311,11 @@ def test_the_command_uses_options_that_exist(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         main(["evolve", "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    flags = {f"--{key.replace('_', '-')}" for key in Settings.model_fields}
-    assert flags - {"--rule", "--limits", "--claude"} <= options
+    flags = {
+        f"--{'no-' if field.default is True else ''}{key.replace('_', '-')}"
+        for key, field in Settings.model_fields.items()
+    }
+    assert flags - {"--rule", "--limits", "--claude", "--goal", "--robustness", "--stagnation"} <= options
     assert {"--name", "--runs", "--settings"} <= options
 
 
@@ -324,6 +327,9 @@ def test_rule_and_limits_come_as_a_campaign_file() -> None:
     assert "--settings campaign.toml" in command(settings, Path("runs/mine"))
     assert make_settings(tomllib.loads(settings_file(settings)), "test") == settings
     assert settings_file(make_settings({}, "test")) == ""
+    strict = make_settings({"goal": {"mbps": 2.5}, "robustness": "warn", "stagnation": 3, "early_stop": False}, "test")
+    assert make_settings(tomllib.loads(settings_file(strict)) | {"early_stop": False}, "test") == strict
+    assert "--no-early-stop" in command(strict, Path("runs/mine"))
     claude = {"model": "llama", "effort": "", "structured_output": False, "headers": {"x-team": 'video "a"'},
               "prices": {"llama 3.1": {"input": 0, "output": 0.5, "cache_read": 0}}}  # fmt: skip
     local = make_settings({"claude": claude, "budget_usd": 2.5}, "test")

@@ -24,7 +24,8 @@ from labkit.jail.probe import broken_through, probe
 from labkit.settings import make_settings
 
 LEVELS = available_levels()
-SMALL = {"clips": ["builtin:shapes"], "frames": 3, "anchors": [], "generations": 1, "candidates": 1}
+SMALL = {"clips": ["builtin:shapes"], "held_out": ["none"], "frames": 2, "anchors": [], "generations": 1,
+         "candidates": 1}  # fmt: skip
 
 CODEC = """
 import numpy as np

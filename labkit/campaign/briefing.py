@@ -6,8 +6,9 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from labkit.adopt import versus
-from labkit.ledger import Entry, Ledger
+from labkit.adopt import LIMITS, Rule, Verdict, versus
+from labkit.campaign.measuring import HELD_OUT
+from labkit.ledger import HELD_OUT_ROLE, Entry, Ledger
 from labkit.propose.brief import Brief, Experiment
 from labkit.rd import RDPoint
 from labkit.settings import Settings
@@ -34,6 +35,7 @@ def brief_of(ledger: Ledger, settings: Settings, generation: int, slot: int) -> 
         champion_version=champion.version if champion else None,
         experiments=tuple(_experiment(entry, programs.get(entry.number)) for entry in entries),
         development_clips=tuple(clips),
+        held_out=tuple(word for row in ledger.clips(HELD_OUT_ROLE).values() for word in (row.name, row.hash)),
         clips={name: _in_words(row) for name, row in clips.items()},
         qps=settings.qps,
         rule=_rule_in_words(settings.rule),
@@ -58,9 +60,17 @@ def _experiment(entry: Entry, program: str | None) -> Experiment:
     points = entry.evaluation.points if entry.evaluation else ()
     return Experiment(
         entry.number, entry.generation, entry.candidate.hash, entry.candidate.hypothesis, entry.outcome,
-        verdict.bd_rate_pct if verdict else None, "; ".join(verdict.reasons) if verdict else "",
+        verdict.bd_rate_pct if verdict else None, _reason(verdict),
         verdict.by_clip if verdict else (), _bitstreams(points), program,
     )  # fmt: skip
+
+
+def _reason(verdict: Verdict | None) -> str:
+    """Return a verdict's reasons without what the held-out clips have said."""
+    if verdict is None:
+        return ""
+    told = [reason for reason in verdict.reasons if not reason.startswith(f"{HELD_OUT}:")]
+    return "; ".join(told) or "did not do as well on clips that nobody tunes to"
 
 
 def _bitstreams(points: Sequence[RDPoint]) -> str:
@@ -90,6 +100,13 @@ def _in_words(row: Any) -> str:
     return f"{row.width}x{row.height}, {row.frames} frames, {float(Fraction(row.fps)):.2f} fps"
 
 
-def _rule_in_words(rule: Any) -> str:
-    numbers = ", ".join(f"{name} = {value}" for name, value in asdict(rule).items() if name != "kind")
+def _rule_in_words(rule: Rule) -> str:
+    """Return a rule with its numbers; what it does not limit, and what is none of a proposer's business, left out."""
+    told = {
+        name: value for name, value in asdict(rule).items()
+        if name not in ("kind", "max_held_out_loss_pct") and not (name in LIMITS and not value)
+    }  # fmt: skip
+    if not rule.charge_source:
+        told = {name: value for name, value in told.items() if name not in ("charge_source", "free_source_bytes")}
+    numbers = ", ".join(f"{name} = {value}" for name, value in told.items())
     return f"{' '.join((type(rule).__doc__ or '').split())} ({rule.kind}: {numbers})"

@@ -1,26 +1,34 @@
 """A campaign: its folder, its recorded generations, and the step that makes the next one."""
 
-import platform
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from labkit.adopt import REFERENCE, Decision, Verdict, judge, mean_bd_rate, only_best, versus
-from labkit.anchors import AnchorShelf
-from labkit.campaign.briefing import brief_of, last_version
+from labkit.adopt import (
+    REFERENCE,
+    Verdict,
+    by_metric,
+    judge,
+    judge_round,
+    metric_conflicts,
+    start_verdict,
+)
+from labkit.campaign.alerts import Alert, alerts_of
+from labkit.campaign.briefing import brief_of
 from labkit.campaign.desk import CampaignDesk
+from labkit.campaign.measuring import Measuring
+from labkit.campaign.record import Generation, Record
+from labkit.campaign.seen import must_find, record_vmaf
+from labkit.canaries import must_all_pass, sing
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
 from labkit.errors import (
-    AnchorError,
     CampaignError,
     JailError,
     NoCampaignError,
@@ -28,14 +36,14 @@ from labkit.errors import (
     ProposerError,
     ProposerStop,
 )
-from labkit.evaluate import Keep, evaluate
-from labkit.footage.library import find_clips
+from labkit.evaluate import Seats, held_out_folder
+from labkit.footage.split import NONE, Split, split
 from labkit.jail import Level, Wall, raise_wall
-from labkit.ledger import Entry, Ledger
+from labkit.ledger import HELD_OUT_ROLE, Entry, Ledger
+from labkit.ledger.versions import versions_in_use
 from labkit.lineage import Lineage
 from labkit.lock import stepping
-from labkit.metrics import Distortion
-from labkit.policy import normal_hash
+from labkit.policy import code_quality, normal_hash
 from labkit.progress import ProgressFile
 from labkit.propose.brief import Brief
 from labkit.propose.choice import make_proposer
@@ -43,36 +51,13 @@ from labkit.propose.estimate import cost_lines
 from labkit.propose.exchange import BYTES_A_TOKEN, estimated_tokens
 from labkit.propose.prompt import prompt
 from labkit.propose.proposer import Proposal, Proposer
-from labkit.settings import ROOT, Settings, cache_folder, make_settings
+from labkit.settings import ROOT, Settings, make_settings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-_LIBRARIES = ("labkit", "numpy", "opencv-python-headless", "av", "scipy", "numba", "constriction")
+    pass
 
 
-@dataclass(frozen=True)
-class Generation:
-    """One recorded turn of the loop.
-
-    Attributes:
-        entries: its candidates with evaluation and verdict.
-        champion: the entry that was to be beaten; None before there was one.
-        wall_s: from its beginning to its last verdict (of the last process that worked on it).
-    """
-
-    number: int
-    entries: tuple[Entry, ...]
-    champion: Entry | None
-    wall_s: float
-
-    @property
-    def adopted(self) -> Entry | None:
-        """The candidate that became champion, if any did."""
-        return next((entry for entry in self.entries if entry.version is not None), None)
-
-
-class Campaign:
+class Campaign(Record):
     """A configuration and its generations: the folder `runs/<name>/`. Close it, or use it with `with`.
 
     Args:
@@ -119,7 +104,7 @@ class Campaign:
 
     def _remember_settings(self) -> None:
         known, now = self.ledger.settings(), self.settings.model_dump(mode="json")
-        if known is not None and (changed := self.settings.differences(make_settings(known, str(self.folder)))):
+        if known is not None and (changed := self.settings.differences(_as_recorded(known, self.folder))):
             raise CampaignError(
                 f"{self.folder} holds a campaign with other settings ({'; '.join(changed)}); "
                 "use those, or start another with --name"
@@ -144,7 +129,7 @@ class Campaign:
         if known is None:
             raise CampaignError(f"{folder}: its ledger holds no settings: it broke off before it began; start it again")
         more = {} if candidates is None else {"candidates": candidates}
-        return cls(folder, make_settings(known | more, str(folder)), proposer)
+        return cls(folder, _as_recorded(known | more, folder), proposer)
 
     def close(self) -> None:
         """Give the ledger back."""
@@ -156,58 +141,24 @@ class Campaign:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # --- what is recorded ------------------------------------------------------------------------------
-
-    @property
-    def next_number(self) -> int:
-        """The generation that runs next."""
-        return len(self.ledger.ended())
-
-    @property
-    def complete(self) -> bool:
-        """Whether all generations that were asked for are recorded."""
-        return self.next_number > self.settings.generations
-
-    @property
-    def champion(self) -> Entry | None:
-        """The version to beat."""
-        return last_version(self.ledger.entries())
-
-    def entry(self, number: int) -> Entry:
-        """Return one candidate's line.
-
-        Raises:
-            CampaignError: there is none with this number.
-        """
-        entries = self.ledger.entries()
-        if not 0 <= number < len(entries):
-            raise CampaignError(f"{self.folder} has entries 0 to {len(entries) - 1}, not {number}")
-        return entries[number]
-
-    def recorded(self, number: int) -> Generation:
-        """Return a generation as the ledger has it, complete or not."""
-        entries = self.ledger.entries()
-        before = [entry for entry in entries if entry.generation < number]
-        ours = tuple(entry for entry in entries if entry.generation == number)
-        return Generation(number, ours, last_version(before), self.ledger.ended().get(number, 0.0))
-
-    def against(self, evaluation: Evaluation, anchor: str = REFERENCE) -> float | None:
-        """Return the mean BD-rate against an anchor in percent, negative is better; None if there is none."""
-        points = self.ledger.anchors().get(anchor, {})
-        return mean_bd_rate(versus(evaluation, points, anchor)) if evaluation.points and points else None
-
-    def table(self) -> "pd.DataFrame":
-        """Return one row for each candidate: what it was, what was measured, what became of it."""
-        import pandas as pd  # half a second that most commands do not need
-
-        return pd.DataFrame([_row(self, entry) for entry in self.ledger.entries()])
+    # --- what it works with ----------------------------------------------------------------------------
 
     @cached_property
+    def _split(self) -> Split:
+        found = split(self.settings.clips, self.settings.held_out, self.settings.frames or None)
+        self.ledger.record_clips(found.development)
+        self.ledger.record_clips(found.held_out, HELD_OUT_ROLE)
+        return found
+
+    @property
     def clips(self) -> list[Clip]:
-        """The clips of the campaign, checked against those that it began with."""
-        clips = find_clips(self.settings.clips, self.settings.frames or None)
-        self.ledger.record_clips(clips)
-        return clips
+        """The clips to develop on, checked against those that the campaign began with."""
+        return self._split.development
+
+    @property
+    def held_out(self) -> list[Clip]:
+        """The clips that decide about adoptions and that no proposer hears of; checked likewise."""
+        return self._split.held_out
 
     @cached_property
     def wall(self) -> Wall:
@@ -226,11 +177,6 @@ class Campaign:
             return raise_wall(without=level is Level.NONE, exactly=level)
         except JailError as error:
             raise CampaignError(f"{self.folder} began at {level} and goes on behind no other wall: {error}") from error
-
-    def keep(self, entry_number: int) -> Keep:
-        """Return where an entry's bitstreams and pictures are kept."""
-        qps = self.settings.qps
-        return Keep(self.folder / "bitstreams" / f"{entry_number:04d}", picture_qp=qps[len(qps) // 2])
 
     def introduction(self) -> list[str]:
         """Return what a person should know before anything is asked: who proposes, and what it may cost."""
@@ -288,40 +234,91 @@ class Campaign:
         progress = ProgressFile(self.folder, number)
         champion = self.recorded(number).champion
         wall = self.wall
+        if number == 0:
+            self._sing(progress, stop)
         if number not in self.ledger.generations():
             self.ledger.begin_generation(number, champion.version if champion else None, str(wall))
-        clips = self.clips  # read once, before threads ask for them
+        measuring = self._measuring(progress, stop)
         with _workers(self.settings.parallel, stop) as pool:
-            missing = self._missing_anchors(clips) if number == 0 else ()
-            anchors = [pool(self._measure_anchor, name, clip, progress) for name, clip in missing]
+            anchors = [pool(*job) for job in (self._encoders(measuring) if number == 0 else ())]
             self._propose(number, progress, stop)
             waiting = [entry for entry in self.ledger.entries(number) if entry.evaluation is None]
-            measured = [pool(self._measure, entry, progress, stop) for entry in waiting]
+            measured = [pool(measuring.candidate, entry, champion) for entry in waiting]
             for job in (*measured, *anchors):
                 job()
-        if any(entry.verdict is None for entry in self.ledger.entries(number)):
-            self._judge(number, champion)
+            if any(entry.verdict is None for entry in self.ledger.entries(number)):
+                self._judge(number, champion, lambda entry: measuring.checks(entry, champion, pool))
+            if number == 0:
+                self._prepare(measuring)
         self._settle(number)
         self._prune(number)
+        if self.settings.vmaf:
+            self._see(number, progress)
+        self._look_around(number, progress)
         self.ledger.end_generation(number, time.monotonic() - started)
 
-    def _missing_anchors(self, clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
-        known = self.ledger.anchors()
-        return [
-            (name, clip) for clip in clips for name in self.settings.anchors if clip.name not in known.get(name, {})
-        ]
+    def _measuring(self, progress: ProgressFile, stop: threading.Event) -> Measuring:
+        apart = self._split  # read once, before threads ask for them
+        seats = Seats(self.settings.parallel)
+        return Measuring(
+            self.ledger, self.settings, self.keep, apart.development, apart.held_out, self.wall, progress, stop, seats
+        )
 
-    def _measure_anchor(self, name: str, clip: Clip, progress: ProgressFile) -> None:
-        job = f"{name} on {clip.name}"
-        progress.report(job, 0, 1, "encoding")
-        try:
-            points = AnchorShelf(cache_folder() / "anchors", Distortion).curve(clip, name)
-        except AnchorError as error:  # the candidates' figures stand without it: said aloud, shown in every report
-            self.ledger.record_alert(0, "anchor missing", f"{name} on {clip.name}: {error}")
-            progress.report(job, 1, 1, "not to be had")
-            return
-        self.ledger.record_anchor(name, points)
-        progress.report(job, 1, 1, "measured")
+    def _sing(self, progress: ProgressFile, stop: threading.Event) -> None:
+        """Measure programs whose results are known, and cheats that must lose: a campaign begins after that.
+
+        Raises:
+            LabkitError: one came out otherwise.
+        """
+        progress.report("canaries", 0, 1, "programs of known result")
+        canaries = sing(self.wall, stop=stop)
+        for canary in canaries:
+            self.ledger.record_canary(canary.name, canary.expected, canary.came, canary.passed, str(self.wall))
+        must_all_pass(canaries, self.wall.level.fenced)
+        progress.report("canaries", 1, 1, f"{len(canaries)} came out as they must")
+
+    def _encoders(self, measuring: Measuring) -> list[tuple[Any, ...]]:
+        """Return the measurements of real encoders that are missing."""
+        jobs: list[tuple[Any, ...]] = [(measuring.anchor, *one) for one in measuring.missing_anchors()]
+        if self.settings.goal.anchor in self.settings.anchors:
+            known = measuring.goal_anchors()
+            jobs += [(measuring.goal_anchor, clip) for clip in self.clips if clip.name not in known]
+        return jobs
+
+    def _prepare(self, measuring: Measuring) -> None:
+        """Measure what later versions are held against: the goal, version 0 on the way to it and on held-out clips."""
+        champion = self.champion
+        if self.settings.goal.anchor in self.settings.anchors:
+            measuring.check_goal()
+            if champion is not None:
+                measuring.towards_goal(champion)
+        if self.held_out and champion is not None:
+            measuring.held_out_of(champion, "to compare with: version 0")
+
+    def _see(self, number: int, progress: ProgressFile) -> None:
+        for entry in self.ledger.entries(number):
+            if entry.version is not None:
+                record_vmaf(
+                    self.ledger, entry, self.clips, self.keep(entry.number), self.settings.limits,
+                    self.settings.anchors, lambda what: progress.report("VMAF", 0, 1, what),
+                )  # fmt: skip
+        progress.report("VMAF", 1, 1, "measured")
+
+    def _look_around(self, number: int, progress: ProgressFile) -> None:
+        """Record what a person should look at."""
+        found = alerts_of(self.ledger.entries(), number, self.ledger.held_out(), self.settings.stagnation)
+        for alert in (*found, *self._disagreements(number)):
+            self.ledger.record_alert(number, alert.kind, alert.text)
+            progress.say(f"alert, {alert.kind}: {alert.text}")
+
+    def _disagreements(self, number: int) -> list[Alert]:
+        """Return where a new version gains by the metric that decides and loses by another."""
+        turn = self.recorded(number)
+        if not turn.adopted or not turn.adopted.evaluation or not turn.champion or not turn.champion.evaluation:
+            return []
+        compared = by_metric(turn.adopted.evaluation, turn.champion.evaluation.by_clip, "the champion")
+        version = turn.adopted.version
+        return [Alert("metrics disagree", f"version {version}, {text}") for text in metric_conflicts(compared)]
 
     def _propose(self, number: int, progress: ProgressFile, stop: threading.Event) -> None:
         """Ask for the proposals that this generation still lacks; each is recorded before anything runs."""
@@ -385,31 +382,26 @@ class Campaign:
         """Return what a proposer may see before it writes a candidate."""
         return brief_of(self.ledger, self.settings, number, slot)
 
-    def _measure(self, entry: Entry, progress: ProgressFile, stop: threading.Event) -> None:
-        job = f"candidate {entry.number}"
-        keep = self.keep(entry.number)
-        shutil.rmtree(keep.folder, ignore_errors=True)  # what a killed process may have left
-        evaluation = evaluate(
-            entry.candidate, self.clips, self.settings.qps, self.settings.limits, keep,
-            lambda done, total, what: progress.report(job, done, total, what), stop, self.wall,
-        )  # fmt: skip
-        progress.report(job, 1, 1, "measured" if evaluation.points else "failed")
-        self.ledger.record_evaluation(entry.number, evaluation)
-
-    def _judge(self, number: int, champion: Entry | None) -> None:
+    def _judge(self, number: int, champion: Entry | None, check: Callable[[Entry], None]) -> None:
         """Record the verdicts on all candidates of a generation, in one transaction: they depend on each other."""
-        anchors = self.ledger.anchors()
+        entries, anchors = self.ledger.entries(number), self.ledger.anchors()
         beaten = champion.evaluation if champion else None
-        verdicts: dict[int, Verdict] = {}
-        for entry in self.ledger.entries(number):
+        code = code_quality(champion.candidate.source) if champion else None
+        judged: dict[int, Verdict] = {}
+        for entry in entries:
             assert entry.evaluation is not None
             if number == 0:
-                verdicts[entry.number] = _start_verdict(entry.evaluation, self.folder)
+                judged[entry.number] = _start_verdict(entry.evaluation, self.folder)
             else:
-                verdicts[entry.number] = judge(entry.evaluation, beaten, self.settings.rule, anchors)
-        verdicts, best = only_best(verdicts)
+                judged[entry.number] = judge(
+                    entry.evaluation, beaten, self.settings.rule, anchors, code_quality(entry.candidate.source), code
+                )
+        wanted = self.settings.checks if number else ()
+        while (found := judge_round(judged, self.ledger.checks(), wanted)).waiting is not None:
+            check(next(entry for entry in entries if entry.number == found.waiting))
         version_number = 0 if champion is None or champion.version is None else champion.version + 1
-        self.ledger.record_verdicts(verdicts, {best: version_number} if best is not None else {}, self.settings.rule)
+        versions = {} if found.best is None else {found.best: version_number}
+        self.ledger.record_verdicts(found.verdicts, versions, self.settings.rule)
 
     def _settle(self, number: int) -> None:
         """Make sure that the files, commits and tags of a judged generation stand, also after a crash between them."""
@@ -434,7 +426,9 @@ class Campaign:
 
     def _prune(self, number: int) -> None:
         """Keep the bitstreams of every version and of the latest generation; those of others can be made again."""
-        wanted = {f"{e.number:04d}" for e in self.ledger.entries() if e.version is not None or e.generation == number}
+        entries = [e for e in self.ledger.entries() if e.version is not None or e.generation == number]
+        folders = [self.keep(entry.number).folder for entry in entries]
+        wanted = {path.name for folder in folders for path in (folder, held_out_folder(folder))}
         for folder in (self.folder / "bitstreams").glob("*"):
             if folder.name not in wanted:
                 shutil.rmtree(folder)
@@ -446,7 +440,14 @@ def _check_that_it_can_begin(settings: Settings, proposer: Proposer | None) -> N
         make_proposer(settings.proposer, settings.asking).close()
     if settings.start:
         read_candidate(ROOT / settings.start)
-    find_clips(settings.clips, frames=1)
+    if settings.vmaf:
+        must_find()
+    split(settings.clips, settings.held_out, settings.frames or None)
+
+
+def _as_recorded(values: dict[str, Any], folder: Path) -> Settings:
+    """Return a campaign's settings; one that began before there were held-out clips has none."""
+    return make_settings({"held_out": [NONE], **values}, str(folder))
 
 
 def _make_folder(folder: Path) -> None:
@@ -454,12 +455,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CampaignError(f"cannot make {folder}: {error.strerror}; name another place with --runs") from error
-
-
-def versions_in_use() -> dict[str, str]:
-    """Return the versions of what measures, and the machine, as stored with a campaign."""
-    libraries = {name: version(name) for name in _LIBRARIES}
-    return {**libraries, "python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
 
 
 @contextmanager
@@ -480,30 +475,8 @@ def _start_verdict(evaluation: Evaluation, folder: Path) -> Verdict:
             f"{folder}: the starting program failed: {evaluation.failure}; "
             "mend it or choose another, and start a new campaign with --name"
         )
-    return Verdict(Decision.ADOPTED, ("version 0: the program that the campaign starts from, measured, not judged",))
+    return start_verdict(evaluation)
 
 
 def _percent(value: float | None) -> str:
     return "none" if value is None else f"{value:+.2f} %"
-
-
-def _row(campaign: Campaign, entry: Entry) -> dict[str, object]:
-    evaluation, verdict = entry.evaluation, entry.verdict
-    points = evaluation.points if evaluation else ()
-    return {
-        "number": entry.number,
-        "generation": entry.generation,
-        "version": entry.version,
-        "proposer": entry.candidate.proposer,
-        "hypothesis": entry.candidate.hypothesis,
-        "bd_rate_pct": verdict.bd_rate_pct if verdict else None,
-        "bd_rate_x265_pct": campaign.against(evaluation) if evaluation else None,
-        "verdict": entry.outcome,
-        "reason": "; ".join(verdict.reasons) if verdict else "",
-        "bytes": sum(point.bytes for point in points) or None,
-        "encode_s": sum(point.encode_s for point in points) or None,
-        "decode_s": sum(point.decode_s for point in points) or None,
-        "wall_s": evaluation.wall_s if evaluation else None,
-        "candidate": entry.candidate.hash,
-        "isolation": evaluation.isolation if evaluation else None,
-    }

@@ -1,5 +1,6 @@
 """What people see: nouns that print well, `plot_*` for charts, `show_*` for tables, code and pictures."""
 
+from labkit.view.audit import show_audit
 from labkit.view.changes import show_champion, show_change, show_changes, show_failures
 from labkit.view.code import show_code, show_diff
 from labkit.view.exchanges import show_exchanges
@@ -7,23 +8,30 @@ from labkit.view.frames import show_frames
 from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
+from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_held_out, show_metrics
 
 __all__ = [
     "draw_rd",
     "plot_progress",
     "plot_rd",
+    "show_audit",
     "show_bd_rates",
     "show_campaign",
+    "show_canaries",
     "show_champion",
     "show_change",
     "show_changes",
     "show_code",
+    "show_code_quality",
     "show_diff",
     "show_exchanges",
     "show_failures",
     "show_frames",
     "show_generation",
+    "show_goal",
+    "show_held_out",
     "show_isolation",
+    "show_metrics",
     "show_points",
     "show_rates",
 ]

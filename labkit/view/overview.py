@@ -14,6 +14,7 @@ from labkit.view.code import show_code
 from labkit.view.fragment import Fragment, bullets, note, percent, table, text
 from labkit.view.reproduce import command, settings_file
 from labkit.view.tables import entries_table, show_bd_rates
+from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_held_out, show_metrics
 
 
 def overview(campaign: Campaign, entries: Sequence[Entry]) -> dict[str, object]:
@@ -30,6 +31,12 @@ def overview(campaign: Campaign, entries: Sequence[Entry]) -> dict[str, object]:
         "outcomes": _outcomes([entry for entry in entries if entry.generation > 0]),
         "alerts": [f"generation {row.generation}, {row.kind}: {row.text}" for row in ledger.alerts()],
         "bd_rates": _bd_rates(campaign, adopted),
+        "held_out": show_held_out(campaign),
+        "decisions": campaign.held_out_decisions,
+        "goal": show_goal(campaign),
+        "metrics": show_metrics(campaign),
+        "code_quality": show_code_quality(campaign),
+        "canaries": show_canaries(campaign),
         "adopted": _adopted_table(campaign, adopted),
         "command": command(campaign.settings, campaign.folder),
         "settings_file": settings_file(campaign.settings),
@@ -47,6 +54,8 @@ def _answer(campaign: Campaign, entries: Sequence[Entry], adopted: Sequence[Entr
     distance = _distance(campaign, champion)
     if champion is not start and (value := _against(campaign, start)) is not None:
         distance += f"; version {start.version} needed {_change(value)}"
+    if (unseen := campaign.held_out_against(champion)) is not None:
+        distance += f". On clips that nobody tuned to it needs {_change(unseen)}"
     tried = sum(entry.generation > 0 for entry in entries)
     return f"{distance}. {sum(entry.generation > 0 for entry in adopted)} of {tried} candidates were adopted."
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from labkit.settings import ROOT, Settings
 
+_SECTIONS = ("rule", "limits", "claude", "goal", "robustness", "stagnation")
+"""What stands in a campaign file: there is no flag for it."""
+
 
 def command(settings: Settings, folder: Path) -> str:
     """Return the command that runs the same campaign again."""
@@ -20,23 +23,25 @@ def command(settings: Settings, folder: Path) -> str:
         words += ["--settings", "campaign.toml"]
     for key in Settings.model_fields:
         value = getattr(settings, key)
-        if key not in ("rule", "limits", "claude") and value != getattr(default, key):
-            words += [f"--{key.replace('_', '-')}", *_words(key, value)]
+        if key not in _SECTIONS and value != getattr(default, key):
+            words += [f"--{'no-' if value is False else ''}{key.replace('_', '-')}", *_words(key, value)]
     return shlex.join(words)
 
 
 def _words(key: str, value: Any) -> list[str]:
-    if key == "clips":
+    if key in ("clips", "held_out", "pause_on"):
         return list(value)
     if isinstance(value, tuple):
         return [",".join(map(str, value)) or "none"]
-    return [] if value is True else [str(value)]
+    return [] if isinstance(value, bool) else [str(value)]
 
 
 def settings_file(settings: Settings) -> str:
     """Return as TOML what the command needs besides its flags; "" if nothing."""
-    default, lines = Settings(), []
-    for name in ("rule", "limits"):
+    default = Settings()
+    single = {name: getattr(settings, name) for name in ("robustness", "stagnation")}
+    lines = _toml({name: value for name, value in single.items() if value != getattr(default, name)})
+    for name in ("rule", "limits", "goal"):
         if (section := getattr(settings, name)) != getattr(default, name):
             lines += [f"[{name}]", *_toml(asdict(section))]
     given, usual = asdict(settings.claude), asdict(default.claude)
