@@ -17,7 +17,11 @@ from labkit.propose.shelf import Shelf, read_recipe
 from labkit.settings import ROOT
 
 _ROUNDS = 5
-_SET = (("entropy", "bands"), ("quantisation", "dead_zone"), ("intra", "directional"))
+_BLOCKS = (
+    ("entropy", "bands"), ("quantisation", "dead_zone"), ("transform", "dct16_8"), ("restoration", "wiener"),
+    ("deblocking", "edges"), ("structure", "previous"),
+)  # fmt: skip
+"""What the candidates of one generation change; none of them compiles, which no second worker would speed up."""
 _LONG_FRAMES = 66
 
 
@@ -44,29 +48,38 @@ def _overhead(what: str, clips: Sequence[Clip]) -> list[Figure]:
 def parallel() -> list[Figure]:
     """One generation's candidates, measured with one worker and with two: how much more gets done."""
     candidates, clips = _generation(), find_clips(["builtin"], 9)
-    seconds: dict[int, list[float]] = {1: [], 2: []}
-    for turn in range(_ROUNDS):
-        for workers in (1, 2) if turn % 2 else (2, 1):
-            seconds[workers].append(_generation_s(candidates, clips, workers))
-    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
-    alone = [[_generation_s(candidates[-1:], clips, workers) for workers in (1, 2)] for _ in range(_ROUNDS)]
+    every = _by_workers(candidates, clips)
+    alone = _by_workers(candidates[:1], clips)
     return [
-        *(figure(f"{len(candidates)} candidates, {n} workers", "s", values) for n, values in seconds.items()),
-        figure("throughput of 2 workers against 1, by pairs", "x", ratios),
-        figure("the same for one candidate alone", "x", [one / two for one, two in alone]),
+        *(figure(f"{len(candidates)} candidates, {count} workers", "s", values) for count, values in every.items()),
+        figure("throughput of 2 workers against 1, by pairs", "x", _ratios(every[1], every[2])),
+        figure("the same for one candidate alone", "x", _ratios(alone[1], alone[2])),
     ]
 
 
 def _generation() -> list[Candidate]:
-    """Return what a generation measures: assemblies of building blocks, each with one more than the one before."""
-    shelf = Shelf(ROOT / "codecs" / "blocks")
-    recipe = read_recipe("")
-    candidates = [_intra_dct()]
-    for slot, block in _SET:
-        change = next(change for change in shelf.changes(recipe) if (change.what, change.after) == (slot, block))
-        recipe = shelf.apply(recipe, [change])
-        candidates.append(Candidate(shelf.assemble(recipe)))
-    return candidates
+    """Return what a generation measures: the starting program with another building block each time."""
+    return [_assembled([block]) for block in _BLOCKS]
+
+
+def _assembled(blocks: Sequence[tuple[str, str]]) -> Candidate:
+    """Return the starting program with these building blocks in place of its own."""
+    shelf, recipe = Shelf(ROOT / "codecs" / "blocks"), read_recipe("")
+    changes = {(change.what, change.after): change for change in shelf.changes(recipe)}
+    return Candidate(shelf.assemble(shelf.apply(recipe, [changes[block] for block in blocks])))
+
+
+def _by_workers(candidates: Sequence[Candidate], clips: Sequence[Clip]) -> dict[int, list[float]]:
+    """Return seconds by the number of workers, measured in turns."""
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(_ROUNDS):
+        for workers in (1, 2) if turn % 2 else (2, 1):
+            seconds[workers].append(_generation_s(candidates, clips, workers))
+    return seconds
+
+
+def _ratios(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(ones, others, strict=True)]
 
 
 def _generation_s(candidates: Sequence[Candidate], clips: Sequence[Clip], workers: int) -> float:
@@ -93,7 +106,7 @@ def cache() -> list[Figure]:
         figure("evaluation of intra_dct on 4 built-in clips at 4 QPs without a cache", "s", off),
         figure("with an empty one", "s", first),
         figure("again, nothing coded", "s", again),
-        figure("how much faster, by pairs", "x", [one / two for one, two in zip(off, again, strict=True)]),
+        figure("how much faster, by pairs", "x", _ratios(off, again)),
     ]
 
 
@@ -104,8 +117,8 @@ def _intra_dct() -> Candidate:
 def early_stop() -> list[Figure]:
     """Candidates that cannot win any more: what stopping them costs against measuring them whole."""
     clips, rule = find_clips(["builtin"], 9), BdRateRule()
-    champion = whole(evaluate(_generation()[-1], clips))
-    losers = _generation()[:-1]  # each has one building block less than the champion
+    champion = whole(evaluate(_assembled(_BLOCKS[:2]), clips))
+    losers = [_intra_dct(), *_generation()[:2]]  # each lacks a building block that the champion has
     shares, points = [], []
     for _ in range(_ROUNDS):
         for candidate in losers:

@@ -247,7 +247,7 @@ class Campaign(Record):
             for job in (*measured, *anchors):
                 job()
             if any(entry.verdict is None for entry in self.ledger.entries(number)):
-                self._judge(number, champion, lambda entry: measuring.checks(entry, champion, pool))
+                self._judge(number, champion, lambda entry: measuring.checks(entry, champion))
             if number == 0:
                 self._prepare(measuring)
         self._settle(number)

@@ -25,9 +25,6 @@ from labkit.settings import Settings, cache_folder
 
 ROBUSTNESS, HELD_OUT = "robustness", "held out"
 
-Pool = Callable[..., Callable[[], None]]
-"""Starts work and returns a function that waits for it."""
-
 
 @dataclass
 class Measuring:
@@ -146,15 +143,17 @@ class Measuring:
 
     # --- would-be adoptions ----------------------------------------------------------------------------------
 
-    def checks(self, entry: Entry, champion: Entry | None, pool: Pool) -> None:
-        """Make and record the checks that a would-be adoption still lacks."""
+    def checks(self, entry: Entry, champion: Entry | None) -> None:
+        """Make and record the checks that a would-be adoption still lacks, one after the other.
+
+        Beside a decoder nothing of its candidate may run, and each use of the held-out clips counts: they are
+        asked last, and not at all where another check was lost.
+        """
         made = {check.kind for check in self.ledger.checks().get(entry.number, ())}
         missing = [kind for kind in self.settings.checks if kind not in made]
-        jobs = [pool(self._from_fresh, entry, [kind for kind in missing if kind != HELD_OUT])]
-        if HELD_OUT in missing:
-            jobs.append(pool(self._held_out_check, entry, champion))
-        for job in jobs:
-            job()
+        self._from_fresh(entry, [kind for kind in missing if kind != HELD_OUT])
+        if HELD_OUT in missing and all(check.passed for check in self.ledger.checks().get(entry.number, ())):
+            self._held_out_check(entry, champion)
 
     def _from_fresh(self, entry: Entry, kinds: Sequence[str]) -> None:
         """Make some checks in one fresh nursery; confirmation comes first, and what is lost ends them."""

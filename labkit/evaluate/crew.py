@@ -37,8 +37,8 @@ class Crew:
     """The nurseries of one candidate. A context manager; the first starts with `load`, on the caller's seat.
 
     Work goes in waves: clips are encoded, one by each nursery at a time, and when all of them are done they
-    are decoded. An encoder and a decoder that run at once could talk through the machine, and so could a
-    nursery that is still loading: none is started while anything else of the candidate runs.
+    are decoded, one after the other. Processes that run at once could talk through the machine, also a nursery
+    that is still loading: none is started while anything else of the candidate runs, and nothing runs beside a decoder.
 
     Args:
         seats: where further nurseries may sit.
@@ -167,7 +167,8 @@ class Crew:
         def decode(nursery: Nursery, item: tuple[Clip, Coded]) -> Measured:
             return score(nursery, *item, keep)
 
-        scored = share_out(decode, good, self._at_work(), Measured.failed, self._ending) if good else []
+        # one after the other: a decoder of many bytes could tell one of few what it sees
+        scored = share_out(decode, good, self._at_work()[:1], Measured.failed, self._ending) if good else []
         return [*scored, failure] if failure and not any(map(Measured.failed, scored)) else scored
 
 
