@@ -1,23 +1,20 @@
-"""The nurseries of one candidate: as many as there are seats and work, and never an encoder beside a decoder."""
+"""The nurseries of one candidate: as many as there are seats and work, and never anything beside a decoder."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
 from labkit.candidate import Candidate, Failure
-from labkit.clip import Clip
 from labkit.evaluate.measure import Keep, Measured, score
 from labkit.evaluate.schedule import Job, Seats
 from labkit.evaluate.sharing import Ending, share_out
 from labkit.jail import Coded, Level, Limits, Nursery
 
 _JOBS_A_NURSERY = 2
-"""In a wave: more would wait less at its barriers, but measure more in vain when the evaluation ends early."""
-_WORTH = 1.5
-"""Another nursery must save so many times the seconds of its loading."""
+"""In a wave: more would wait less for each other, but encode more in vain when the evaluation ends early."""
 _OUTPUT_CHARS = 4000
 
 
@@ -36,9 +33,11 @@ class _Member:
 class Crew:
     """The nurseries of one candidate. A context manager; the first starts with `load`, on the caller's seat.
 
-    Work goes in waves: clips are encoded, one by each nursery at a time, and when all of them are done they
-    are decoded, one after the other. Processes that run at once could talk through the machine, also a nursery
-    that is still loading: none is started while anything else of the candidate runs, and nothing runs beside a decoder.
+    Work goes in waves: clips are encoded, by each nursery one at a time, and when all of them are done they are
+    decoded, one after the other. Processes that run at once could talk through the machine: an encoder could
+    tell a decoder the frames, a decoder of many bytes one of few what it sees, and either of them a nursery that
+    is still loading. So beside a decoder nothing of its candidate runs, and nothing runs while one loads. Encoders
+    may run at once: each knows its frames anyway.
 
     Args:
         seats: where further nurseries may sit.
@@ -100,7 +99,7 @@ class Crew:
         clearly longer than a nursery's loading.
 
         Args:
-            left_s: what a single nursery would take for all jobs that are left.
+            left_s: what a single nursery would take to encode all jobs that are left.
             jobs: how many they are.
         """
         while len(self._members) > 1 and self._seats.wanted:
@@ -119,7 +118,7 @@ class Crew:
 
     def _worth_another(self, count: int, left_s: float, jobs: int) -> bool:
         saved_s = left_s / count - left_s / (count + 1)
-        return self._may_grow and jobs > count and saved_s > _WORTH * self._load_s
+        return self._may_grow and jobs > count and saved_s > self._seats.worth * self._load_s
 
     def _start(self, places: Sequence[ExitStack], check: Check = lambda: None) -> None:
         """Start a nursery in each place, at once; one that does not load where another did is none."""
@@ -144,7 +143,7 @@ class Crew:
         return [member for member in self._members if member.nursery.failure is not None]
 
     def _at_work(self) -> list[Nursery]:
-        """Return the nurseries that can run; one of which a run failed takes no other."""
+        """Return the nurseries that can run, at least one; one of which a run failed takes no other."""
         for member in self._broken():
             self._leave(member)
         if not self._members:
@@ -153,23 +152,14 @@ class Crew:
 
     # --- work ------------------------------------------------------------------------------------
 
-    def wave(self, jobs: Sequence[Job], keep: Keep | None) -> list[Measured]:
-        """Return what came of `jobs`, in their order, at least up to the first failure."""
+    def wave(self, jobs: Sequence[Job], keep: Keep | None) -> Iterator[Measured]:
+        """Encode `jobs` at once, then yield what comes of each, in order; nothing follows a failure."""
         coded = share_out(_encode, jobs, self._at_work(), _failed, self._ending)
-        good: list[tuple[Clip, Coded]] = []
-        failure = None
         for (clip, _), one in zip(jobs, coded, strict=False):
-            if isinstance(one, Failure):
-                failure = Measured(one)
-                break
-            good.append((clip, one))
-
-        def decode(nursery: Nursery, item: tuple[Clip, Coded]) -> Measured:
-            return score(nursery, *item, keep)
-
-        # one after the other: a decoder of many bytes could tell one of few what it sees
-        scored = share_out(decode, good, self._at_work()[:1], Measured.failed, self._ending) if good else []
-        return [*scored, failure] if failure and not any(map(Measured.failed, scored)) else scored
+            measured = Measured(one) if isinstance(one, Failure) else score(self._at_work()[0], clip, one, keep)
+            yield measured
+            if measured.failed():
+                return
 
 
 def _encode(nursery: Nursery, job: Job) -> Coded | Failure:

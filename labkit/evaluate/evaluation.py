@@ -46,7 +46,7 @@ def evaluate(
         stop: set by another thread to give up at once.
         wall: what the candidate runs behind; None for the strongest of this machine, not probed.
         hopeless: asked after each point but the last; its proof ends the evaluation with the points so far.
-        seats: shared with other evaluations: this one waits for a seat, and takes more where they are free;
+        seats: shared with other evaluations: this one waits for a seat, and encodes on more where they are free;
             None for one of its own.
         shelf: where points lie that were measured before, and where new ones are put; None to measure all.
 

@@ -57,11 +57,6 @@ class Keep:
         path = self.path(clip, qp, ".npz")
         return path.read_bytes() if qp == self.picture_qp and path.exists() else None
 
-    def forget(self, clip: str, qp: int) -> None:
-        """Remove the files of a rate point that is not part of the evaluation after all."""
-        for suffix in (".lkv", ".y4m", ".npz"):
-            self.path(clip, qp, suffix).unlink(missing_ok=True)
-
     def trouble(self, error: OSError) -> LabkitError:
         """Return what a person should read when the folder cannot be written."""
         return LabkitError(f"cannot keep files in {self.folder}: {error.strerror}; free space or name another folder")

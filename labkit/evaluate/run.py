@@ -1,6 +1,6 @@
 """One evaluation under way: what is measured next, what came of it, and whether that ends it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from labkit.candidate import Failure
 from labkit.clip import Clip
@@ -36,8 +36,7 @@ class Run:
         self._jobs, self._keep, self._progress, self._hopeless, self._drawer = jobs, keep, progress, hopeless, drawer
         # decoded video is nowhere kept: to have it, everything is decoded again
         self._known = None if keep and keep.y4m else drawer
-        self._ahead: dict[int, RDPoint | Failure] = {}  # measured, not yet taken
-        self._seconds, self._samples = 0.0, 0
+        self._encode_s, self._samples = 0.0, 0
         self.points: list[RDPoint] = []
         self.failure: Failure | None = None
         self.proof = ""
@@ -53,20 +52,9 @@ class Run:
         if self._known:  # there may be nothing to load
             self.failure, check = check(), lambda: None
             self._recall_beginning()
-        place = 0
-        while place < len(self._jobs) and not (self.failure or self.proof):
-            if place in self._ahead:
-                self._take(self._ahead.pop(place))
-                place += 1
-            elif (found := self._recalled(place)) is not None:
-                self._take(found)
-                self.cached += self.failure is None
-                place += 1
-            else:
-                self._measure_from(place, crew, check)
-        for clip, qp in (self._jobs[behind] for behind in self._ahead):
-            if self._keep:
-                self._keep.forget(clip.name, qp)
+        outcomes = self._outcomes(crew, check)
+        while len(self.points) < len(self._jobs) and not (self.failure or self.proof):
+            self._take(next(outcomes))
         if not self.failure:
             self.report("measured")
 
@@ -78,38 +66,50 @@ class Run:
         if self._hopeless and len(self.points) < len(self._jobs):
             self.proof = self._hopeless(tuple(self.points))
 
+    def _outcomes(self, crew: Crew, check: Check) -> Iterator[RDPoint | Failure]:
+        """Yield what comes of the jobs, in order: what was measured before, else wave by wave."""
+        wave: list[int] = []
+        measured: Iterator[Measured] = iter(())
+        for place, job in enumerate(self._jobs):
+            if place not in wave:
+                if found := self._recalled(*job):
+                    self.cached += not isinstance(found, Failure)
+                    yield found
+                    continue
+                if not crew.nurseries and (failure := self._begin(crew, check)):
+                    yield failure
+                    return
+                wave = self._next_wave(place, crew)
+                jobs = [self._jobs[index] for index in wave]
+                self.report(_told(jobs))
+                measured = crew.wave(jobs, self._keep)
+            one = next(measured)
+            self._note(*job, one)
+            yield one.outcome
+
     # --- what is measured now --------------------------------------------------------------------
 
-    def _measure_from(self, place: int, crew: Crew, check: Check) -> None:
-        """Measure the next wave of jobs, beginning with the one at `place`."""
-        if not crew.nurseries:
-            self._begin(crew, check)
-        if self.failure:
-            return
-        missing = [place, *(later for later in range(place + 1, len(self._jobs)) if self._is_missing(later))]
-        left = sum(self._jobs[index][0].data.size for index in missing)
-        wave = missing[: crew.fit(left * self._seconds / max(1, self._samples), len(missing))]
-        jobs = [self._jobs[index] for index in wave]
-        self.report(_told(jobs))
-        for index, job, measured in zip(wave, jobs, crew.wave(jobs, self._keep), strict=False):
-            self._ahead[index] = measured.outcome
-            self._note(*job, measured)
+    def _next_wave(self, place: int, crew: Crew) -> list[int]:
+        """Return the places of the jobs that are measured next, beginning with `place`."""
+        later = range(place + 1, len(self._jobs))
+        missing = [place, *(one for one in later if not (self._known and self._known.holds(*self._jobs[one])))]
+        left = sum(self._jobs[one][0].data.size for one in missing)
+        return missing[: crew.fit(left * self._encode_s / max(1, self._samples), len(missing))]
 
-    def _begin(self, crew: Crew, check: Check) -> None:
+    def _begin(self, crew: Crew, check: Check) -> Failure | None:
         """Load the candidate and try a few frames: seconds tell, where a clip takes minutes."""
         self.report("loading behind the wall")
-        self.failure = crew.load(check)
-        if self.failure:
-            self._note(None, None, Measured(self.failure))
-            return
+        if failure := crew.load(check):
+            self._note(None, None, Measured(failure))
+            return failure
         self.report("smoke run")
         clip, qp = self._smoke()
         (smoke,) = crew.wave([(clip, qp)], None)
         if isinstance(smoke.outcome, Failure):
-            self.failure = smoke.outcome
             self._note(clip, qp, smoke)
-        else:
-            self._count(clip, smoke.outcome)
+            return smoke.outcome
+        self._count(clip, smoke.outcome)
+        return None
 
     def _smoke(self) -> Job:
         clip, qp = self._jobs[0]
@@ -124,13 +124,10 @@ class Run:
             self._drawer.put(clip, qp, measured, picture)
 
     def _count(self, clip: Clip, point: RDPoint) -> None:
-        self._seconds += point.encode_s + point.decode_s
+        self._encode_s += point.encode_s
         self._samples += clip.data.size
 
     # --- what was measured before ----------------------------------------------------------------
-
-    def _is_missing(self, place: int) -> bool:
-        return place not in self._ahead and not (self._known and self._known.holds(*self._jobs[place]))
 
     def _recall_beginning(self) -> None:
         """Find the failure of loading or of the smoke run, if there was one."""
@@ -139,9 +136,8 @@ class Run:
             if found and isinstance(found.measured.outcome, Failure):
                 self.failure = found.measured.outcome
 
-    def _recalled(self, place: int) -> RDPoint | Failure | None:
+    def _recalled(self, clip: Clip, qp: int) -> RDPoint | Failure | None:
         """Return what came of a job before, and lay out its files as if it had been measured now."""
-        clip, qp = self._jobs[place]
         found = self._known.find(clip, qp) if self._known else None
         if found is None:
             return None

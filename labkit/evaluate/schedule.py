@@ -27,11 +27,15 @@ class Seats:
 
     Each evaluation waits for one seat and holds it to its end. What is free besides goes to evaluations that
     can use more, as long as none waits for its first.
+
+    Args:
+        worth: a further nursery must save so many times the seconds of its loading; 0 to take every free seat.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, worth: float = 1.5) -> None:
         if count < 1:
             raise ValueError(f"{count} seats: an evaluation needs at least 1")
+        self.worth = worth
         self._free = count
         self._waiting = 0
         self._changed = threading.Condition()
