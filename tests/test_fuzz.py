@@ -18,7 +18,7 @@ from labkit.candidate import FailureKind
 from labkit.clip import Clip
 from labkit.container import Container, Form
 from labkit.errors import LabkitError
-from labkit.jail.nursery import _account, _loaded
+from labkit.jail.telling import _account, loaded_report
 from labkit.jail.wire import Channel, Fault, ReportedFault
 from labkit.policy import check
 
@@ -140,7 +140,7 @@ def test_no_reply_breaks_the_labs_side() -> None:
             try:
                 body = channel.receive(kind, 10_000)
                 assert len(body) <= 10_000
-                _loaded(body)
+                loaded_report(body)
             except ReportedFault as fault:
                 account = _account(fault)
                 assert isinstance(account.kind, FailureKind)

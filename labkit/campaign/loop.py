@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labkit.adopt import (
     REFERENCE,
@@ -23,8 +23,9 @@ from labkit.campaign.alerts import Alert, alerts_of
 from labkit.campaign.briefing import brief_of
 from labkit.campaign.desk import CampaignDesk
 from labkit.campaign.measuring import Measuring
+from labkit.campaign.proposing import Proposing, keep_proposal
 from labkit.campaign.record import Generation, Record
-from labkit.campaign.seen import must_find, record_vmaf
+from labkit.campaign.visual import must_find, record_vmaf
 from labkit.canaries import must_all_pass, sing
 from labkit.candidate import Evaluation, read_candidate
 from labkit.clip import Clip
@@ -32,9 +33,6 @@ from labkit.errors import (
     CampaignError,
     JailError,
     NoCampaignError,
-    NoProposalError,
-    ProposerError,
-    ProposerStop,
 )
 from labkit.evaluate import Seats, held_out_folder
 from labkit.footage.split import NONE, Split, split
@@ -43,7 +41,7 @@ from labkit.ledger import HELD_OUT_ROLE, Entry, Ledger
 from labkit.ledger.versions import versions_in_use
 from labkit.lineage import Lineage
 from labkit.lock import stepping
-from labkit.policy import code_quality, normal_hash
+from labkit.policy import code_quality
 from labkit.progress import ProgressFile
 from labkit.propose.brief import Brief
 from labkit.propose.choice import make_proposer
@@ -52,9 +50,6 @@ from labkit.propose.exchange import BYTES_A_TOKEN, estimated_tokens
 from labkit.propose.prompt import prompt
 from labkit.propose.proposer import Proposal, Proposer
 from labkit.settings import ROOT, Settings, make_settings
-
-if TYPE_CHECKING:
-    pass
 
 
 class Campaign(Record):
@@ -300,7 +295,7 @@ class Campaign(Record):
             if entry.version is not None:
                 record_vmaf(
                     self.ledger, entry, self.clips, self.keep(entry.number), self.settings.limits,
-                    self.settings.anchors, lambda what: progress.report("VMAF", 0, 1, what),
+                    self.wall, self.settings.anchors, lambda what: progress.report("VMAF", 0, 1, what),
                 )  # fmt: skip
         progress.report("VMAF", 1, 1, "measured")
 
@@ -326,57 +321,16 @@ class Campaign(Record):
         if number == 0:
             if self.settings.start and not have:
                 start = read_candidate(ROOT / self.settings.start, "starting program")
-                self._keep_proposal(0, 0, Proposal(start), start.proposer)
-            return
-        missing = [slot for slot in range(self.settings.candidates) if slot not in have]
-        if not missing:
-            return
-        desk = CampaignDesk(
-            self.ledger, self.folder, number, self.clips[0], max(self.settings.qps), self.settings.limits, self.wall,
-            progress, stop, self.settings.budget_usd,
-        )  # fmt: skip
-        desk.recover()
-        proposer = self._proposer or make_proposer(self.settings.proposer, self.settings.asking)
-        with closing(proposer):
-            proposer.catch_up(self.ledger.exchanges())
-            self._learn(number, proposer, desk)
-            for slot in missing:
-                self._propose_one(number, slot, proposer, desk)
-        progress.report("proposer", 1, 1, "all proposals are in")
-
-    def _propose_one(self, number: int, slot: int, proposer: Proposer, desk: CampaignDesk) -> None:
-        desk.arriving(f"slot {slot}", 0)
-        try:
-            proposal = proposer.propose(self.brief(number, slot), desk)
-        except ProposerStop:
-            raise
-        except NoProposalError as error:
-            desk.say(f"slot {slot}: {error}")
-            self.ledger.record_alert(number, "nothing proposed", f"slot {slot}: {error}")
-        except ProposerError as error:
-            if slot == 0:
-                raise
-            self.ledger.record_alert(number, "nothing proposed", f"slot {slot}: {error}")
-        else:
-            self._keep_proposal(number, slot, proposal, proposer.name)
-
-    def _keep_proposal(self, number: int, slot: int, proposal: Proposal, proposer: str) -> None:
-        program = proposal.program or normal_hash(proposal.candidate.source)
-        self.ledger.record_proposal(number, slot, proposal, proposer, program)
-
-    def _learn(self, number: int, proposer: Proposer, desk: CampaignDesk) -> None:
-        """Have the lessons rewritten when enough experiments have passed since the last time."""
-        known = self.ledger.lessons()
-        count = len(self.ledger.entries())
-        if count - (known[-1].experiments if known else 0) < self.settings.claude.lessons_every:
-            return
-        try:
-            lessons = proposer.learn(self.brief(number), desk)
-        except NoProposalError as error:
-            self.ledger.record_alert(number, "no lessons", str(error))
-            return
-        if lessons:
-            self.ledger.record_lessons(count, lessons, f"experiments 0 to {count - 1}")
+                keep_proposal(self.ledger, 0, 0, Proposal(start), start.proposer)
+        elif missing := [slot for slot in range(self.settings.candidates) if slot not in have]:
+            desk = CampaignDesk(
+                self.ledger, self.folder, number, self.clips[0], max(self.settings.qps), self.settings.limits,
+                self.wall, progress, stop, self.settings.budget_usd,
+            )  # fmt: skip
+            desk.recover()  # an answer that is paid for is booked whatever comes
+            with closing(self._proposer or make_proposer(self.settings.proposer, self.settings.asking)) as proposer:
+                Proposing(self.ledger, self.settings, proposer, desk).fill(number, missing)
+            progress.report("proposer", 1, 1, "all proposals are in")
 
     def brief(self, number: int, slot: int = 0) -> Brief:
         """Return what a proposer may see before it writes a candidate."""

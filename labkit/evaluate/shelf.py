@@ -29,7 +29,7 @@ LIMIT_BYTES = 2 * 2**30
 _FORMAT = 1
 _DECIDES = (
     "clip.py", "container.py", "rd.py", "evaluate/measure.py", "metrics/*.py", "jail/fence.py", "jail/limits.py",
-    "jail/nursery.py", "jail/warden.py", "jail/warmup.py", "jail/wire.py", "jail/worker.py",
+    "jail/nursery.py", "jail/telling.py", "jail/warden.py", "jail/warmup.py", "jail/wire.py", "jail/worker.py",
 )  # fmt: skip
 """What codes, counts and measures: the text of these files of labkit is part of every key."""
 _LIBRARIES = ("constriction", "numba", "numpy", "opencv-python-headless", "scipy", "torch")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -23,26 +22,16 @@ from labkit.container import Container, Form
 from labkit.errors import JailError
 from labkit.jail.level import Level, choose, environment, warden_command
 from labkit.jail.limits import Limits, wall_s
+from labkit.jail.telling import REPORT_BYTES, loaded_report, printed, read_report, told
 from labkit.jail.wire import Channel, Fault, Gone, ReportedFault, printable
 
 import numpy as np  # isort: skip
 
-_REPORT_BYTES, _REPORT_ROWS, _REPORT_CHARS = 8192, 16, 40
 _WARMUP = {"qp": 32, "width": 64, "height": 48, "fps": 25.0, "frame_count": 9}
 _END_S = 20.0
 """How long a child may take to be reaped after its last byte, and a warden to end everything."""
 _ORPHAN_S = 1.0
 """The same for a child whose nursery is dead."""
-
-
-_TRACE_LINES, _DETAIL_CHARS, _LINE_CHARS = 6, 3000, 200
-_LAST_WORDS = re.compile(
-    rb"(?:Fatal Python error: [^\n]{1,80}\n\n)?(?:Stack|Current thread[^\n]{0,40}) \(most recent call first\):\n"
-    rb"((?:  [^\n]{1,1000}\n)*)"
-    rb"(?:\nExtension modules: [^\n]*\n?)?"
-)
-"""What faulthandler writes to a candidate's output when a signal is about to end it."""
-_OWN_LINE = re.compile(rb'  File "<candidate>", line (\d{1,7}) in ([^\n]{1,80})')
 
 
 @dataclass(frozen=True)
@@ -148,7 +137,7 @@ class Nursery:
 
         def talk(channel: Channel) -> None:
             channel.send_sized(json.dumps(order).encode())
-            reply.update(_loaded(channel.receive(b"L", 4096)))
+            reply.update(loaded_report(channel.receive(b"L", 4096)))
 
         outcome = self._run("load", Stage.LOAD, self.limits.load_cpu_s, talk)
         if isinstance(outcome, Failure):
@@ -207,7 +196,7 @@ class Nursery:
             if self.form is Form.CLIP:
                 payloads.append(bytes(channel.receive(b"P", self._payload_limit(clip, len(clip)))))
             took = time.monotonic() - started
-            reported = bytes(channel.receive(b"R", _REPORT_BYTES))
+            reported = bytes(channel.receive(b"R", REPORT_BYTES))
 
         def frame() -> int | None:
             return len(payloads) if self.form is Form.FRAME else None
@@ -293,28 +282,12 @@ class Nursery:
                     raise self._why_gone(order, budget_s) from gone
             except (Fault, ReportedFault) as fault:
                 channel.drain()
-                self.failure = self._told(_account(fault), stage, clip, qp, frame(), bytes(channel.output))
+                self.failure = told(fault, self.candidate, stage, clip, qp, frame(), bytes(channel.output))
                 return self.failure
             finally:
-                self.output += _printed(channel.output)[: 4000 - len(self.output)]
+                self.output += printed(channel.output)[: 4000 - len(self.output)]
             self.cpu_s += usage.cpu_s
             return usage
-
-    def _told(
-        self, account: "_Account", stage: Stage, clip: str, qp: int | None, frame: int | None, output: bytes
-    ) -> Failure:
-        """Return a failure in words; of the lines that it names, the text is our own copy's."""
-        trace, source = account.trace, self.candidate.lines
-        if account.kind in (FailureKind.CRASHED, FailureKind.TIMED_OUT):
-            trace = trace or _last_words(output)
-        known = [(line, name) for line, name in trace if 0 < line <= len(source)][-_TRACE_LINES:]
-        lines = [f"line {line}, in {name}: {source[line - 1].strip()[:_LINE_CHARS]}" for line, name in known]
-        # indented: its own words cannot be taken for one of these lines
-        words = account.detail[:_DETAIL_CHARS].replace("\n", "\n    ")
-        return Failure(
-            stage, account.kind, printable("\n".join([words, *lines])), clip, qp,
-            account.frame if frame is None else frame, _printed(output), known[-1][0] if known else None,
-        )  # fmt: skip
 
     def _hand_over(self, order: str, channel: Channel) -> None:
         try:
@@ -395,61 +368,3 @@ class _Behind:
 
 def _too_much_cpu(usage: Usage, budget_s: float) -> Fault:
     return Fault(FailureKind.TIMED_OUT, f"{usage.cpu_s:.1f} s of CPU used, limit {budget_s:.1f} s")
-
-
-def _loaded(body: bytearray) -> dict[str, str]:
-    """Return form and warm-up as the nursery tells them; it has run the candidate's code, so they may be anything."""
-    try:
-        reply = json.loads(body)
-        return {"form": Form[reply["form"].upper()].name, "warmed": str(reply["warmed"])}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Fault(FailureKind.BROKE_PROTOCOL, "sent a report of its loading that cannot be read") from None
-
-
-def read_report(data: bytes) -> tuple[tuple[str, float], ...]:
-    """Return where an encoder says that its bytes went; of a forged report nothing but names and finite amounts."""
-    try:
-        rows = json.loads(data)
-        return tuple(
-            (printable(name[:_REPORT_CHARS]), float(amount))
-            for name, amount in list(rows.items())[:_REPORT_ROWS]
-            if type(amount) in (int, float) and 0 <= amount < math.inf
-        )
-    except (ValueError, AttributeError, RecursionError, OverflowError):
-        return ()
-
-
-@dataclass(frozen=True)
-class _Account:
-    """Why a run ended: (line, function) are of the candidate's source, innermost last."""
-
-    kind: FailureKind
-    detail: str
-    trace: tuple[tuple[int, str], ...] = ()
-    frame: int | None = None
-
-
-def _account(fault: Fault | ReportedFault) -> _Account:
-    """Return why a run ended; the child's own words are read with care, for they may be anything."""
-    if isinstance(fault, Fault):
-        return _Account(fault.kind, fault.detail)
-    try:
-        report = json.loads(fault.body)
-        trace = tuple((line, " ".join(str(name)[:80].split())) for line, name in report["trace"] if type(line) is int)
-        frame = report.get("frame")
-        kind, detail = FailureKind(report["kind"]), str(report["detail"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _Account(FailureKind.BROKE_PROTOCOL, "sent a report of its failure that cannot be read")
-    return _Account(kind, detail, trace, frame if type(frame) is int and 0 <= frame < 10**6 else None)
-
-
-def _last_words(output: bytes) -> tuple[tuple[int, str], ...]:
-    """Return the candidate's lines from what faulthandler wrote last, innermost last; they prove nothing."""
-    found = _LAST_WORDS.findall(output)
-    lines = _OWN_LINE.findall(found[-1]) if found else []
-    return tuple((int(line), name.decode("ascii", "replace")) for line, name in reversed(lines))
-
-
-def _printed(output: bytes | bytearray) -> str:
-    """Return what a candidate printed, without what faulthandler added to it."""
-    return printable(_LAST_WORDS.sub(b"", output).decode("utf-8", "replace"))

@@ -6,7 +6,6 @@ exists, so that a crash loses at most the work in flight and never an answer tha
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from labkit.adopt import Decision, Rule, Verdict
-from labkit.candidate import Candidate, Check, Evaluation, Failure, FailureKind, Stage
+from labkit.adopt import Rule, Verdict
+from labkit.candidate import Check, Evaluation
 from labkit.clip import Clip
 from labkit.errors import LedgerError
+from labkit.ledger.rows import (
+    DEVELOPMENT,
+    Entry,
+    as_entry,
+    as_evaluation,
+    as_failure,
+    as_point,
+    measured_point,
+    measurement,
+    points_of,
+)
 from labkit.ledger.tables import (
     ALERTS,
     BATCHES,
@@ -34,7 +44,6 @@ from labkit.ledger.tables import (
     HELD_OUT,
     HELD_OUT_POINTS,
     LESSONS,
-    POINT_FIELDS,
     POINTS,
     PROGRAMS,
     PROPOSALS,
@@ -47,42 +56,7 @@ from labkit.ledger.tables import (
 )
 from labkit.propose.exchange import Exchange, from_values
 from labkit.propose.proposer import Proposal
-from labkit.rd import Comparison, RDPoint
-
-DEVELOPMENT = "development"
-HELD_OUT_ROLE = "held out"
-"""What a clip is for: to be tuned to, or for decisions that nobody tunes to."""
-DECISION = "decision: "
-"""How the purpose of a use of held-out clips begins that decides something."""
-GOAL = "goal"
-"""What points are for that only the distance to the goal needs."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One candidate's line in the ledger.
-
-    Attributes:
-        number: counts all candidates of the campaign from 0.
-        version: the version that it became, None if it was not adopted.
-    """
-
-    number: int
-    generation: int
-    slot: int
-    candidate: Candidate
-    evaluation: Evaluation | None
-    verdict: Verdict | None
-    version: int | None
-
-    @property
-    def outcome(self) -> str:
-        """adopted, rejected, failed, or where it stands: proposed, measured."""
-        if self.evaluation is None:
-            return "proposed"
-        if self.evaluation.failure is not None:
-            return "failed"
-        return "measured" if self.verdict is None else str(self.verdict.decision)
+from labkit.rd import RDPoint
 
 
 class Ledger:
@@ -214,13 +188,13 @@ class Ledger:
             ValueError: the figures are another program's than the entry's.
         """
         self._must_be_of(number, evaluation)
-        points = ((POINTS, {"proposal": number, **_measured(point)}) for point in evaluation.points)
+        points = ((POINTS, {"proposal": number, **measured_point(point)}) for point in evaluation.points)
         reported = (
             (REPORTED, {"proposal": number, "clip": point.clip, "qp": point.qp, "rows": dict(point.reported)})
             for point in evaluation.points
             if point.reported
         )
-        self._add((EVALUATIONS, _measurement(number, evaluation)), *points, *reported)
+        self._add((EVALUATIONS, measurement(number, evaluation)), *points, *reported)
 
     def _must_be_of(self, number: int, evaluation: Evaluation) -> None:
         (proposal,) = self._rows(PROPOSALS, PROPOSALS.c.number == number) or (None,)
@@ -230,10 +204,10 @@ class Ledger:
 
     def record_anchor(self, name: str, points: Iterable[RDPoint], role: str = DEVELOPMENT) -> None:
         """Add a real encoder's rate points on one clip, unless they stand already."""
-        table = _points_of(role)
+        table = points_of(role)
         known = {(row.clip, row.qp) for row in self._rows(table, table.c.anchor == name)}
         new = [point for point in points if (point.clip, point.qp) not in known]
-        self._add(*((table, {"anchor": name, **_measured(point)}) for point in new))
+        self._add(*((table, {"anchor": name, **measured_point(point)}) for point in new))
 
     # --- what an adoption has to stand -------------------------------------------------------------------
 
@@ -244,15 +218,15 @@ class Ledger:
             ValueError: the figures are another program's than the entry's.
         """
         self._must_be_of(number, evaluation)
-        points = ((HELD_OUT_POINTS, {"proposal": number, **_measured(point)}) for point in evaluation.points)
-        self._add((HELD_OUT, {**_measurement(number, evaluation), "purpose": purpose}), *points)
+        points = ((HELD_OUT_POINTS, {"proposal": number, **measured_point(point)}) for point in evaluation.points)
+        self._add((HELD_OUT, {**measurement(number, evaluation), "purpose": purpose}), *points)
 
     def held_out(self) -> dict[int, Evaluation]:
         """Return all evaluations on held-out clips, by the entry's number."""
         points: dict[int, list[RDPoint]] = {}
         for row in self._rows(HELD_OUT_POINTS, HELD_OUT_POINTS.c.proposal.is_not(None)):
-            points.setdefault(row.proposal, []).append(_point(row))
-        return {row.proposal: _evaluation(row, tuple(points.get(row.proposal, ()))) for row in self._rows(HELD_OUT)}
+            points.setdefault(row.proposal, []).append(as_point(row))
+        return {row.proposal: as_evaluation(row, tuple(points.get(row.proposal, ()))) for row in self._rows(HELD_OUT)}
 
     def held_out_uses(self) -> list[Any]:
         """Return one row for each decision that held-out clips were measured for: proposal, purpose, at."""
@@ -262,13 +236,13 @@ class Ledger:
         """Add an entry's points beyond its curve, unless they stand already."""
         known = {(p.clip, p.qp) for p in self.goal_points().get(number, ())}
         new = [point for point in points if (point.clip, point.qp) not in known]
-        self._add(*((GOAL_POINTS, {"proposal": number, **_measured(point)}) for point in new))
+        self._add(*((GOAL_POINTS, {"proposal": number, **measured_point(point)}) for point in new))
 
     def goal_points(self) -> dict[int, tuple[RDPoint, ...]]:
         """Return the points beyond the curves, by the entry's number."""
         found: dict[int, tuple[RDPoint, ...]] = {}
         for row in self._rows(GOAL_POINTS, GOAL_POINTS.c.proposal.is_not(None)):
-            found[row.proposal] = (*found.get(row.proposal, ()), _point(row))
+            found[row.proposal] = (*found.get(row.proposal, ()), as_point(row))
         return found
 
     def record_check(self, number: int, check: Check) -> None:
@@ -279,7 +253,7 @@ class Ledger:
         """Return the checks of all entries that came so far, by the entry's number."""
         found: dict[int, list[Check]] = {}
         for row in self._rows(CHECKS):
-            check = Check(row.kind, row.passed, row.detail, _failure(row.failure), row.wall_s, row.cpu_s)
+            check = Check(row.kind, row.passed, row.detail, as_failure(row.failure), row.wall_s, row.cpu_s)
             found.setdefault(row.proposal, []).append(check)
         return found
 
@@ -390,68 +364,17 @@ class Ledger:
         reported = {(row.proposal, row.clip, row.qp): tuple(row.rows.items()) for row in told}
         for row in self._rows(POINTS, POINTS.c.proposal.in_(numbers)):
             says = reported.get((row.proposal, row.clip, row.qp), ())
-            points.setdefault(row.proposal, []).append(dataclasses.replace(_point(row), reported=says))
-        return [_entry(row, evaluations, tuple(points.get(row.number, ())), verdicts) for row in proposals]
+            points.setdefault(row.proposal, []).append(dataclasses.replace(as_point(row), reported=says))
+        return [as_entry(row, evaluations, tuple(points.get(row.number, ())), verdicts) for row in proposals]
 
     def anchors(self, role: str = DEVELOPMENT) -> dict[str, dict[str, tuple[RDPoint, ...]]]:
         """Return the real encoders' rate points on development clips, or on held-out ones, by anchor, then by clip."""
         found: dict[str, dict[str, tuple[RDPoint, ...]]] = {}
-        table = _points_of(role)
+        table = points_of(role)
         for row in self._rows(table, table.c.anchor.is_not(None)):
             clips = found.setdefault(row.anchor, {})
-            clips[row.clip] = (*clips.get(row.clip, ()), _point(row))
+            clips[row.clip] = (*clips.get(row.clip, ()), as_point(row))
         return found
-
-
-def _points_of(role: str) -> sa.Table:
-    return {DEVELOPMENT: POINTS, HELD_OUT_ROLE: HELD_OUT_POINTS, GOAL: GOAL_POINTS}[role]
-
-
-def _measurement(number: int, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "proposal": number, "candidate": evaluation.candidate, "isolation": evaluation.isolation,
-        "failure": dataclasses.asdict(evaluation.failure) if evaluation.failure else None,
-        "wall_s": evaluation.wall_s, "cpu_s": evaluation.cpu_s, "warmed": evaluation.warmed,
-        "output": evaluation.output, "stopped": evaluation.stopped, "cached": evaluation.cached,
-    }  # fmt: skip
-
-
-def _measured(point: RDPoint) -> dict[str, Any]:
-    return {field.name: getattr(point, field.name) for field in POINT_FIELDS}
-
-
-def _point(row: Any) -> RDPoint:
-    values: dict[str, Any] = {f.name: getattr(row, f.name) for f in POINT_FIELDS}
-    values["frame_hashes"] = values["frame_hashes"] or ()
-    lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return RDPoint(**{**values, **lists})
-
-
-def _entry(row: Any, evaluations: dict[int, Any], points: tuple[RDPoint, ...], verdicts: dict[int, Any]) -> Entry:
-    candidate = Candidate(row.source, row.proposer, row.hypothesis, row.parent)
-    measured, judged = evaluations.get(row.number), verdicts.get(row.number)
-    evaluation = _evaluation(measured, points) if measured else None
-    verdict = _verdict(judged) if judged else None
-    version = judged.version if judged else None
-    return Entry(row.number, row.generation, row.slot, candidate, evaluation, verdict, version)
-
-
-def _evaluation(row: Any, points: tuple[RDPoint, ...]) -> Evaluation:
-    return Evaluation(
-        row.candidate, row.isolation, points, _failure(row.failure), row.wall_s, row.cpu_s, row.warmed, row.output,
-        row.stopped or "", row.cached or 0,
-    )  # fmt: skip
-
-
-def _failure(values: dict[str, Any] | None) -> Failure | None:
-    if values is None:
-        return None
-    return Failure(**{**values, "stage": Stage(values["stage"]), "kind": FailureKind(values["kind"])})
-
-
-def _verdict(row: Any) -> Verdict:
-    by_clip = tuple(Comparison(**comparison) for comparison in row.by_clip)
-    return Verdict(Decision(row.decision), tuple(row.reasons), row.bd_rate_pct, by_clip)
 
 
 def _cause(error: Exception) -> str:

@@ -12,8 +12,8 @@ from labkit.candidate import Failure
 from labkit.clip import Clip, Frame
 from labkit.container import Container
 from labkit.errors import AnchorError, VmafError
-from labkit.evaluate import Keep, decode
-from labkit.jail import Limits
+from labkit.evaluate import Keep
+from labkit.jail import Limits, Nursery, Wall
 from labkit.ledger import Entry, Ledger
 
 Say = Callable[[str], None]
@@ -31,21 +31,38 @@ def must_find() -> Path:
 
 
 def record_vmaf(
-    ledger: Ledger, entry: Entry, clips: Sequence[Clip], keep: Keep, limits: Limits, anchors: Sequence[str], say: Say
-) -> None:
-    """Record the VMAF of a version's kept bitstreams, and of the reference encoder if it is one of `anchors`."""
+    ledger: Ledger, entry: Entry, clips: Sequence[Clip], keep: Keep, limits: Limits, wall: Wall,
+    anchors: Sequence[str], say: Say,
+) -> None:  # fmt: skip
+    """Record the VMAF of a version's kept bitstreams, and of the reference encoder if it is one of `anchors`.
+
+    Raises:
+        VmafError: there is no ffmpeg for it, or a bitstream that was decoded before fails now.
+    """
     ffmpeg, known = must_find(), ledger.vmaf()
-    for clip in clips:
-        for point in entry.evaluation.on(clip.name) if entry.evaluation else ():
-            if (clip.name, point.qp) not in known.get(entry.number, {}):
-                container = Container.parse(keep.path(clip.name, point.qp, ".lkv").read_bytes())
-                frames = decode(entry.candidate, container, limits)
-                if isinstance(frames, Failure):
-                    raise VmafError(f"{clip.name} at QP {point.qp} decoded before and fails now: {frames}")
+    evaluation = entry.evaluation
+    missing = [
+        (clip, point) for clip in clips for point in (evaluation.on(clip.name) if evaluation else ())
+        if (clip.name, point.qp) not in known.get(entry.number, {})
+    ]  # fmt: skip
+    if missing:
+        with Nursery(entry.candidate, limits, wall.level) as nursery:
+            for clip, point in missing:
+                frames = _kept_frames(nursery, keep, clip, point.qp)
                 _record(ledger, entry.number, clip, point.qp, frames, ffmpeg, say)
-        for point in ledger.anchors().get(REFERENCE, {}).get(clip.name, ()) if REFERENCE in anchors else ():
+    for clip in clips if REFERENCE in anchors else ():
+        for point in ledger.anchors().get(REFERENCE, {}).get(clip.name, ()):
             if (clip.name, point.qp) not in known.get(REFERENCE, {}):
                 _record(ledger, REFERENCE, clip, point.qp, _anchor_frames(clip, point.qp), ffmpeg, say)
+
+
+def _kept_frames(nursery: Nursery, keep: Keep, clip: Clip, qp: int) -> list[Frame]:
+    frames: list[Frame] = []
+    container = Container.parse(keep.path(clip.name, qp, ".lkv").read_bytes())
+    outcome = nursery.failure or nursery.decode(container, lambda index, frame: frames.append(frame), clip.name)
+    if isinstance(outcome, Failure):
+        raise VmafError(f"{clip.name} at QP {qp} was decoded before and fails now: {outcome}")
+    return frames
 
 
 def _anchor_frames(clip: Clip, crf: int) -> Iterable[Frame]:
