@@ -2,7 +2,7 @@
 
 from labkit.evaluate.confirm import confirm
 from labkit.evaluate.evaluation import evaluate, refused, try_out
-from labkit.evaluate.measure import Keep, decode, held_out_folder, measure, score
+from labkit.evaluate.measure import Keep, held_out_folder, measure, score
 from labkit.evaluate.run import SMOKE_FRAMES, Hopeless, Progress
 from labkit.evaluate.schedule import Seats, plan
 from labkit.evaluate.shelf import Drawer, PointShelf
@@ -17,7 +17,6 @@ __all__ = [
     "Progress",
     "Seats",
     "confirm",
-    "decode",
     "evaluate",
     "held_out_folder",
     "measure",

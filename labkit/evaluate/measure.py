@@ -13,7 +13,7 @@ from labkit.clip import Clip, Frame
 from labkit.container import Container
 from labkit.errors import LabkitError
 from labkit.footage.y4m import y4m_writer
-from labkit.jail import Coded, Limits, Nursery
+from labkit.jail import Coded, Nursery
 from labkit.metrics import Distortion, Quality
 from labkit.rd import RDPoint, rate_kbps
 
@@ -162,11 +162,3 @@ def _kept(keep: Keep | None, clip: Clip, qp: int, file: bytes) -> Iterator[Calla
             yield keep_frame
         except OSError as error:
             raise keep.trouble(error) from error
-
-
-def decode(candidate: Candidate, container: Container, limits: Limits = Limits()) -> list[Frame] | Failure:  # noqa: B008
-    """Decode a kept container with its candidate, behind the wall; for pictures and audits."""
-    frames: list[Frame] = []
-    with Nursery(candidate, limits) as nursery:
-        outcome = nursery.failure or nursery.decode(container, lambda index, frame: frames.append(frame))
-    return outcome if isinstance(outcome, Failure) else frames
