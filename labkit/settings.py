@@ -269,6 +269,7 @@ _PLAIN_WORDS = {
     "literal_error": "needs one of {expected}",
     "bool": "needs true or false",
     "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
     "dataclass": "needs a section of its own with keys in it",
     "model_attributes": "needs a section of its own with keys in it",

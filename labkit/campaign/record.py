@@ -98,16 +98,20 @@ class Record:
 
     def held_out_gain(self, entry: Entry) -> float | None:
         """Return the mean BD-rate on held-out clips against the version before it, percent; None if there is none."""
-        before = last_version([other for other in self.ledger.entries() if other.generation < entry.generation])
         measured = self.ledger.held_out()
-        ours, theirs = measured.get(entry.number), measured.get(before.number) if before else None
+        ours, before = measured.get(entry.number), self._before(entry) if entry.number in measured else None
+        theirs = measured.get(before.number) if before else None
         if not ours or not theirs or not ours.points or not theirs.points:
             return None
         return mean_bd_rate(versus(ours, theirs.by_clip, "the champion"))
 
+    def _before(self, entry: Entry) -> Entry | None:
+        """Return the version that an entry had to beat."""
+        return last_version([other for other in self.ledger.entries() if other.generation < entry.generation])
+
     def charged_gain(self, entry: Entry) -> float | None:
         """Return the BD-rate against the version before it with both sources charged to the rate, percent."""
-        before = last_version([other for other in self.ledger.entries() if other.generation < entry.generation])
+        before = self._before(entry)
         if before is None or not before.evaluation or not entry.evaluation or not entry.evaluation.points:
             return None
         codes = [code_quality(one.candidate.source) for one in (entry, before)]
