@@ -151,7 +151,7 @@ def test_a_stop_ends_the_waiting_at_once(books: Kept) -> None:
         started = time.monotonic()
         line, ids = stopped(ask_at(server.url, settings=replace(QUICK, batch_poll_s=60.0)), books)
     assert (line, ids) == ("stopped as asked", [*server.batches])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_no_questions_are_no_batch(books: Kept) -> None:

@@ -404,7 +404,7 @@ def test_ctrl_c_ends_a_pause_of_two_hours_at_once_and_nothing_is_asked_twice(fol
             began = time.monotonic()
             os.kill(process.pid, signal.SIGINT)
             _, err = process.communicate(timeout=60)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert (process.returncode, "Traceback" in err) == (130, False), err
         assert err.endswith("labkit: interrupted; nothing recorded is lost, the same command goes on from here\n")
         assert psutil.wait_procs(children, timeout=15)[1] == []

@@ -388,10 +388,10 @@ def wait_for_candidate(run: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        if (run / "progress.json").exists() and '"candidate 1"' in (run / "progress.json").read_text():
-            time.sleep(1)
+        text = (run / "progress.json").read_text() if (run / "progress.json").exists() else ""
+        if '"candidate 1"' in text and "QP" in text:
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("the candidate never ran")
 
 
@@ -405,9 +405,11 @@ def test_a_second_evolve_is_refused_with_the_first_ones_pid(tmp_path: Path, vide
     first = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)
     try:
         wait_for_candidate(tmp_path / "runs" / "small", first)
+        first.send_signal(signal.SIGSTOP)  # however fast the machine, it is in the middle
         second = subprocess.run(lab_command(*args), capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert f"is being run by process {first.pid}" in second.stderr
     finally:
+        first.send_signal(signal.SIGCONT)
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=60)

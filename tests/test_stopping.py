@@ -106,7 +106,7 @@ def test_a_stop_from_outside_ends_a_pause_of_two_hours_at_once(books: Kept) -> N
         threading.Timer(0.3, books.stop.set).start()
         assert stopped(messages, books) == "stopped as asked"
         assert stopped(messages, books) == "stopped as asked"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     assert "again in 7,200.0 s (attempt 2 of 3)" in books.said[0]
     assert len(server.log) == 1
 
@@ -128,7 +128,7 @@ def test_what_had_arrived_when_it_was_stopped_is_kept_with_its_cost(books: Kept,
             press_ctrl_c(0.5)
         with pytest.raises(ProposerStop if how == "stop" else KeyboardInterrupt):
             messages.ask(question(), books)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     (exchange,) = books.all
     assert (exchange.stop_reason, exchange.estimated) == ("cut", True)
     assert exchange.error == ("stopped as asked" if how == "stop" else "interrupted before its end")

@@ -16,6 +16,7 @@ def evolve(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from labkit.campaign import Campaign
+    from labkit.lock import stepping
     from labkit.settings import load_settings, make_settings, with_absolute_paths
     from labkit.terminal import err, out, show_wall
 
@@ -49,7 +50,7 @@ def evolve(args: argparse.Namespace) -> int:
     settings = make_settings(with_absolute_paths(values), str(args.settings or "command line"))
     folder = runs_folder(args) / (args.name or _name_for(settings.clips))
     inherited = _lessons_of(args, args.lessons_from) if args.lessons_from else None
-    with Campaign.start(folder, settings, inherited=inherited) as campaign:
+    with Campaign.start(folder, settings, inherited=inherited) as campaign, stepping(folder):
         for line in campaign.introduction():
             err.print(escape(line), soft_wrap=True)
         show_wall(campaign.wall)
@@ -85,7 +86,7 @@ def _one_generation(campaign: Any, number: int) -> bool:
 
     if number in campaign.ledger.ended() and generation_notebook(campaign.folder, number).exists():
         return False
-    with _holding(campaign.folder), following(campaign.folder, number):
+    with following(campaign.folder, number):
         run_generation(campaign.folder, number)
     if number not in campaign.ledger.ended():  # a notebook's own word is no evidence
         raise CampaignError(f"{campaign.folder}: generation {number} did not end; its notebook tells how far it came")
@@ -95,12 +96,6 @@ def _one_generation(campaign: Any, number: int) -> bool:
         line = f"generation {number}, candidate {entry.number}: {entry.outcome}, x265 {against}: {reason}"
         err.print(line, markup=False, soft_wrap=True)
     return True
-
-
-def _holding(folder: Path) -> Any:
-    from labkit.lock import stepping
-
-    return stepping(folder)
 
 
 def _show_end(campaign: Any, report: Path, as_json: bool, out: Any) -> None:
