@@ -5,13 +5,13 @@ import os
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from labkit.errors import CampaignError, SettingsError
 from labkit.settings import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-_OVER_IPC = {"KernelManager": {"transport": "ipc"}}  # over TCP two kernels may race for a port
 _FIRST_CELLS = 6
 _START_S = 300
 """How long a kernel may take to answer first: a busy machine needs more than papermill's minute."""
@@ -36,11 +36,11 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
     output.parent.mkdir(parents=True, exist_ok=True)
     fresh = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), TemporaryDirectory(prefix="labkit-") as sockets:
             warnings.simplefilter("ignore")  # of papermill's and jupyter's own making; nothing of ours runs in here
             papermill.execute_notebook(
                 str(notebook), str(fresh), parameters=dict(parameters), kernel_name="python3", progress_bar=False,
-                cwd=str(notebook.parent), config=Config(_OVER_IPC), start_timeout=_START_S,
+                cwd=str(notebook.parent), config=Config(KernelManager=_over_ipc(sockets)), start_timeout=_START_S,
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise CampaignError(f"{output.name}, cell {error.exec_count}: {error.evalue}") from error
@@ -50,6 +50,11 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
         if fresh.exists():
             fresh.replace(output)
     return output
+
+
+def _over_ipc(folder: str) -> dict[str, str]:
+    """Return how a kernel is spoken to: over TCP two may race for a port, in its working folder sockets would stay."""
+    return {"transport": "ipc", "ip": f"{folder}/kernel"}
 
 
 def refuse_unknown_parameters(namespace: Mapping[str, Any], *known: str) -> None:

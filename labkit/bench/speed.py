@@ -3,8 +3,11 @@
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+
+import numpy as np
 
 from labkit.adopt import BdRateRule, cannot_win
 from labkit.bench.figure import Figure, figure, whole
@@ -46,7 +49,10 @@ def _overhead(what: str, clips: Sequence[Clip]) -> list[Figure]:
 
 
 def parallel() -> list[Figure]:
-    """One generation's candidates, measured with one worker and with two: how much more gets done."""
+    """One generation's candidates, measured with one worker and with two: how much more gets done.
+
+    What two processes that share nothing get done on this machine stands beside it: no lab can do more.
+    """
     candidates, clips = _generation(), find_clips(["builtin"], 9)
     every = _by_workers(candidates, clips)
     alone = _by_workers(candidates[:1], clips)
@@ -54,7 +60,30 @@ def parallel() -> list[Figure]:
         *(figure(f"{len(candidates)} candidates, {count} workers", "s", values) for count, values in every.items()),
         figure("throughput of 2 workers against 1, by pairs", "x", _ratios(every[1], every[2])),
         figure("the same for one candidate alone", "x", _ratios(alone[1], alone[2])),
+        figure("two processes that only calculate against one: the machine's own limit", "x", _machine_limit()),
     ]
+
+
+def _machine_limit() -> list[float]:
+    """Return how much more two processes that share nothing get done than one."""
+    ratios = []
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(_calculate, range(4)))  # both have started
+        for _ in range(_ROUNDS):
+            started = time.monotonic()
+            pool.submit(_calculate, 0).result()
+            alone = time.monotonic()
+            list(pool.map(_calculate, range(2)))
+            ratios.append(2 * (alone - started) / (time.monotonic() - alone))
+    return ratios
+
+
+def _calculate(_: int) -> None:
+    """Keep a core busy for a second or so as codecs do: interpreted loops and sums over arrays."""
+    field = np.random.default_rng(0).random((512, 512))
+    for _ in range(10):
+        np.abs(np.fft.rfft2(field)).sum()
+        sum(number * number for number in range(1_000_000))
 
 
 def _generation() -> list[Candidate]:
