@@ -15,12 +15,11 @@ import numpy as np
 import platformdirs
 from av.video.reformatter import ColorRange, Colorspace
 
-from labkit.clip import Clip, frame_bytes
+from labkit.clip import Clip
 from labkit.errors import ClipError
 from labkit.footage.index import INDEX, Entry, index_entries, index_entry
-from labkit.footage.kept import kept
 from labkit.footage.reading import is_url, open_video, read_video, stem
-from labkit.footage.synthetic import FPS, FRAMES, HEIGHT, SYNTHETIC, WIDTH, synthetic_clip
+from labkit.footage.synthetic import FPS, FRAMES, HEIGHT, SYNTHETIC, WIDTH, kept_synthetic_clip
 from labkit.footage.timing import expected_frames, frame_rate
 from labkit.footage.y4m import appears_whole
 
@@ -161,12 +160,9 @@ def _builtin(wanted: str, frames: int | None) -> Clip:
         raise ClipError(f"{BUILTIN}:{wanted}: the seed behind '@' is {seed!r}, not a whole number from 0 on; {example}")
     count, number = FRAMES if frames is None else frames, int(seed or 0)
     try:
-        clip = synthetic_clip(name, frames=1, seed=number)  # all but the samples
-        shape = (count, frame_bytes(clip.width, clip.height))
-        data = kept(f"{name}-{count}-{number}", shape, lambda: synthetic_clip(name, frames=count, seed=number).data)
+        clip = kept_synthetic_clip(name, count, number)
     except ValueError as error:  # typed by a user, not written by a caller
         raise ClipError(str(error)) from error
-    clip = replace(clip, data=data)
     return replace(clip, name=f"{name}@{int(seed)}") if at else clip
 
 

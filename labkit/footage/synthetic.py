@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from labkit.clip import Clip, Frame, frame_bytes, split_planes
 from labkit.errors import ClipError
+from labkit.footage.kept import kept
 from labkit.footage.screen import screen
 
 RGB = NDArray[np.uint8]
@@ -62,12 +63,9 @@ def synthetic_clip(
     Raises:
         ValueError: there is no such name, or the size or number of frames makes no clip.
     """
-    if name not in SYNTHETIC:
-        near = get_close_matches(name, SYNTHETIC, n=1, cutoff=0) or [""]
-        raise ValueError(f"no synthetic clip {name!r}; did you mean {near[0]!r}? There are: {', '.join(SYNTHETIC)}")
+    scene = _scene(name)
     if width % 2 or height % 2 or min(width, height) < 32 or frames < 1:
         raise ValueError(f"{frames} frames of {width}x{height}: at least 1 is needed, both sides even and at least 32")
-    scene = SYNTHETIC[name]
     data = np.empty((frames, frame_bytes(width, height)), np.uint8)
     for index, picture in enumerate(scene.paint(width, height, frames, seed)):
         planes = split_planes(data[index], width, height)
@@ -75,6 +73,21 @@ def synthetic_clip(
         if scene.noise:
             add_noise(planes, scene.noise, np.random.default_rng((seed, index)))
     return Clip(name, data, width, height, Fraction(fps), "bt601", origin=f"synthetic {name}, seed {seed}")
+
+
+def kept_synthetic_clip(name: str, frames: int, seed: int) -> Clip:
+    """Return `synthetic_clip` of the built-in size and rate, from a file if it was painted before."""
+    _scene(name)
+    shape = (frames, frame_bytes(WIDTH, HEIGHT))
+    data = kept(f"{name}-{frames}-{seed}", shape, lambda: synthetic_clip(name, frames=frames, seed=seed).data)
+    return Clip(name, data, WIDTH, HEIGHT, Fraction(FPS), "bt601", origin=f"synthetic {name}, seed {seed}")
+
+
+def _scene(name: str) -> Scene:
+    if name in SYNTHETIC:
+        return SYNTHETIC[name]
+    near = get_close_matches(name, SYNTHETIC, n=1, cutoff=0) or [""]
+    raise ValueError(f"no synthetic clip {name!r}; did you mean {near[0]!r}? There are: {', '.join(SYNTHETIC)}")
 
 
 def _photo_pan(width: int, height: int, frames: int, seed: int) -> Iterator[RGB]:

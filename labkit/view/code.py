@@ -1,9 +1,12 @@
 """Source text: highlighted, and side by side with what it was made from."""
 
+import ast
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 from pygments.lexers.python import PythonLexer
@@ -95,9 +98,25 @@ def _lines(source: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-@lru_cache(maxsize=8)  # a champion is shown beside each of its challengers
 def _highlighted(lines: tuple[str, ...]) -> list[Markup]:
     """Return each line with coloured tokens."""
+    return [line for statement in _statements(lines) for line in _highlighted_statement(statement)]
+
+
+def _statements(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the lines by top-level statement, or in one piece where the text is no Python."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about escapes; it is only shown here
+            tree = ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [lines]
+    starts = {node.lineno - 1 for node in tree.body if not getattr(node, "decorator_list", ())}
+    ends = sorted(starts | {0, len(lines)})
+    return [lines[begin:end] for begin, end in pairwise(ends)]
+
+
+@lru_cache(maxsize=4096)  # a champion and its challengers have most statements in common
+def _highlighted_statement(lines: tuple[str, ...]) -> list[Markup]:
     lexer = PythonLexer(stripnl=False, ensurenl=False)
     shown, current, spaces = [], Markup(""), ""
     for kind, value in lexer.get_tokens("\n".join(lines)):
