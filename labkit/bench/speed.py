@@ -11,13 +11,15 @@ import numpy as np
 
 from labkit.adopt import BdRateRule, cannot_win
 from labkit.bench.figure import Figure, figure, whole
+from labkit.campaign import Campaign
 from labkit.candidate import Candidate, read_candidate
 from labkit.clip import Clip
 from labkit.evaluate import PointShelf, Seats, evaluate
 from labkit.footage.library import find_clips
 from labkit.footage.synthetic import synthetic_clip
+from labkit.notebook import run_generation
 from labkit.propose.shelf import Shelf, read_recipe
-from labkit.settings import ROOT
+from labkit.settings import ROOT, make_settings
 
 _ROUNDS = 5
 _BLOCKS = (
@@ -36,7 +38,26 @@ def overhead() -> list[Figure]:
         *_overhead(f"{len(built_in)} built-in clips of 17 frames", built_in),
         *_overhead("640x360, 17 frames", [short]),
         *_overhead(f"640x360, {_LONG_FRAMES} frames", [long]),
+        figure("a generation with its notebook, all that is not its candidate's evaluation", "s", _of_generations()),
     ]
+
+
+def _of_generations() -> list[float]:
+    """Return the seconds of each generation of a small campaign that adopts nothing, less its evaluation's."""
+    seconds = []
+    values: dict[str, object] = {"clips": ["builtin"], "frames": 9, "anchors": [], "held_out": ["none"]}
+    values |= {"candidates": 1, "cache": False, "early_stop": False, "rule": {"kind": "bd_rate", "min_gain_pct": 99}}
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        with Campaign.start(run, make_settings(values, "benchmark")) as campaign:
+            run_generation(run, 0)
+            for number in range(1, _ROUNDS + 1):
+                started = time.monotonic()
+                run_generation(run, number)
+                took = time.monotonic() - started
+                (entry,) = campaign.recorded(number).entries
+                seconds.append(took - (entry.evaluation.wall_s if entry.evaluation else 0))
+    return seconds
 
 
 def _overhead(what: str, clips: Sequence[Clip]) -> list[Figure]:
