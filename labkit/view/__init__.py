@@ -5,6 +5,7 @@ from labkit.view.changes import show_champion, show_change, show_changes, show_f
 from labkit.view.code import show_code, show_diff
 from labkit.view.exchanges import show_exchanges
 from labkit.view.frames import show_frames
+from labkit.view.opening import open_run
 from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
@@ -12,6 +13,7 @@ from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_
 
 __all__ = [
     "draw_rd",
+    "open_run",
     "plot_progress",
     "plot_rd",
     "show_audit",
