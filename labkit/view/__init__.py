@@ -10,9 +10,11 @@ from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
 from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_held_out, show_metrics
+from labkit.view.viewer import explore_frames
 
 __all__ = [
     "draw_rd",
+    "explore_frames",
     "open_run",
     "plot_progress",
     "plot_rd",

@@ -1,0 +1,481 @@
+// The frame viewer: what a person picks, moves and clicks. Wipe, flicker, zoom and difference never ask the lab.
+
+const MODES = { side: "side by side", wipe: "wipe", flicker: "flicker", difference: "difference" };
+const ZOOMS = [1, 2, 4, 8, 16];
+const MOST_ASKED = 12; // pictures on their way: a slider that is dragged asks for the last frame, not for all
+const BLOCK = 16;
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function picker(name, words) {
+  return make("select", { class: `lab-${name}`, "aria-label": words });
+}
+
+function fill(select, options, chosen) {
+  select.replaceChildren(...options.map(({ key, label }) => make("option", { value: key }, label)));
+  select.value = chosen;
+  if (select.selectedIndex < 0 && options.length) select.selectedIndex = 0;
+}
+
+function slider(name, words, low, high, step, value) {
+  const range = { class: `lab-${name}`, type: "range", "aria-label": words, min: low, max: high, step, value };
+  const element = make("input", range);
+  element.value = value;
+  return element;
+}
+
+class Viewer {
+  constructor(model, el) {
+    this.model = model;
+    this.pictures = new PictureShelf();
+    this.state = { frame: 0, mode: "side", zoom: 1, wipe: 0.5, gain: 8, swapped: false, block: null };
+    this.panels = [];
+    this.blocks = new Map();
+    this.number = Math.random(); // several views of one viewer hear every answer: each takes its own
+    this.build(el);
+    this.hear = (told, buffers) => this.told(told, buffers);
+    model.on("msg:custom", this.hear);
+    this.say("asking the kernel ...");
+    model.send({ ask: "menu", number: this.number });
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.model.off("msg:custom", this.hear);
+  }
+
+  // --- what stands on the page --------------------------------------------------------------------------
+
+  build(el) {
+    this.root = make("div", { class: "lab-viewer", tabindex: 0, "aria-label": "frame viewer" });
+    this.root.setAttribute("role", "group");
+    this.root.dataset.lmSuppressShortcuts = "true"; // the arrows are ours while the focus is here
+    this.buildChoices();
+    this.buildModes();
+    this.box = make("div", { class: "lab-pictures" });
+    this.buildFrames();
+    this.strip = make("div", { class: "lab-strip-place" });
+    this.worst = make("div", { class: "lab-worst-place" });
+    this.line = make("div", { class: "lab-line", role: "status", "aria-live": "polite" });
+    const help = "Left and right arrow: frames. Double-click: zoom in there. Drag: move the region (in a wipe: the "
+      + "divider; with Shift, the region). Shift and arrows: move the region. Click the strip: jump.";
+    this.root.append(
+      this.choices, this.modes, this.line, this.box, this.frames, this.strip, this.worst,
+      make("div", { class: "lab-help" }, help),
+    );
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    el.append(this.root);
+  }
+
+  buildChoices() {
+    this.pick = {
+      clip: picker("clip", "clip"), coder: picker("coder", "version or candidate"), qp: picker("qp", "QP"),
+      against: picker("against", "compared with"), anchor: picker("anchor", "real encoder"),
+    };
+    const words = { clip: "clip", coder: "version", qp: "QP", against: "against", anchor: "encoder" };
+    this.choices = make("div", { class: "lab-row" });
+    for (const [name, select] of Object.entries(this.pick)) {
+      this.choices.append(make("label", {}, words[name], select));
+      select.addEventListener("change", () => this.choose());
+    }
+  }
+
+  buildModes() {
+    this.modes = make("div", { class: "lab-row" });
+    const buttons = make("div", { class: "lab-row", role: "group", "aria-label": "how to compare" });
+    buttons.style.margin = buttons.style.gap = "0";
+    for (const [mode, words] of Object.entries(MODES)) {
+      const button = make("button", { class: `lab-mode lab-mode-${mode}`, "data-mode": mode }, words);
+      button.addEventListener("click", () => this.set({ mode, swapped: false }));
+      buttons.append(button);
+    }
+    this.left = picker("left", "left or first picture");
+    this.right = picker("right", "right or second picture");
+    this.wipe = slider("wipe", "place of the divider in percent", 0, 100, 1, 50);
+    this.gain = slider("gain", "gain of the difference", 1, 32, 1, 8);
+    this.speed = picker("speed", "changes a second");
+    fill(this.speed, [0, 1, 2, 3].map((key) => ({ key, label: key ? `${key} a second` : "by hand" })), 2);
+    this.swap = make("button", { class: "lab-swap", "aria-label": "show the other picture" }, "swap");
+    this.zoom = picker("zoom", "zoom");
+    fill(this.zoom, ZOOMS.map((key) => ({ key, label: key === 1 ? "whole picture" : `${key} ×` })), 1);
+    this.region = make("span", { class: "lab-region" });
+    this.scale = make("span", { class: "lab-scale" });
+    this.parts = {
+      pair: make("label", {}, this.left, "|", this.right), wipe: make("label", {}, "divider", this.wipe),
+      flicker: make("label", {}, this.speed, this.swap), difference: make("label", {}, "gain", this.gain, this.scale),
+    };
+    const zoom = make("label", {}, "zoom", this.zoom, this.region);
+    this.modes.append(buttons, ...Object.values(this.parts), zoom);
+    for (const select of [this.left, this.right]) select.addEventListener("change", () => this.paint());
+    this.wipe.addEventListener("input", () => this.set({ wipe: this.wipe.value / 100 }));
+    this.gain.addEventListener("input", () => this.set({ gain: Number(this.gain.value) }));
+    this.speed.addEventListener("change", () => this.set({}));
+    this.swap.addEventListener("click", () => {
+      this.speed.value = 0;
+      this.set({ swapped: !this.state.swapped });
+    });
+    this.zoom.addEventListener("change", () => this.set({ zoom: Number(this.zoom.value) }));
+  }
+
+  buildFrames() {
+    const step = (name, words, by, sign) => {
+      const button = make("button", { class: `lab-${name}`, "aria-label": words }, sign);
+      button.addEventListener("click", () => this.jump(this.state.frame + by));
+      return button;
+    };
+    this.frame = slider("frame", "frame", 0, 0, 1, 0);
+    this.frame.addEventListener("input", () => this.jump(Number(this.frame.value)));
+    this.place = make("output", { class: "lab-place" });
+    this.frames = make(
+      "div", { class: "lab-row" }, step("previous", "previous frame", -1, "◀"), this.frame,
+      step("next", "next frame", 1, "▶"), this.place,
+    );
+  }
+
+  say(words) {
+    this.line.textContent = words;
+  }
+
+  // --- what the lab tells -------------------------------------------------------------------------------
+
+  async told(told, buffers) {
+    if (told.tell === "menu" && told.number === this.number) this.takeMenu(told);
+    if (told.tell === "choice" && told.number === this.number) this.takeChoice(told);
+    if (told.tell === "picture") {
+      await this.pictures.put(told.key, told.index, told.width, buffers);
+      this.pictures.asked.delete(PictureShelf.name(told.key, told.index));
+      this.paint();
+    }
+    if (told.tell === "waiting") this.mark(told.key, { waiting: true });
+    if (told.tell === "missing") this.mark(told.key, { missing: told.line, waiting: false });
+    if (told.tell === "decoded") {
+      for (const name of this.pictures.asked) {
+        if (name.startsWith(`${told.key} `)) this.pictures.asked.delete(name);
+      }
+      this.blocks.set(told.key, told.blocks);
+      this.mark(told.key, { remark: told.remark, waiting: false });
+      this.listWorst();
+    }
+    if (told.tell === "line") this.say(told.line);
+  }
+
+  takeMenu(menu) {
+    this.menu = menu;
+    fill(this.pick.clip, menu.clips, menu.clips[0]?.key);
+    fill(this.pick.coder, menu.coders, menu.start.coder);
+    fill(this.pick.against, [...menu.coders, { key: "", label: "nothing else" }], menu.start.against);
+    fill(this.pick.anchor, [...menu.anchors, { key: "", label: "none" }], menu.start.anchor);
+    fill(this.pick.qp, [{ key: menu.start.qp, label: String(menu.start.qp) }], menu.start.qp);
+    this.say(menu.clips.length ? menu.line : "No clip is recorded yet: the campaign has not begun.");
+    if (menu.clips.length) this.choose();
+  }
+
+  choose() {
+    this.number = Math.random();
+    this.pictures.asked.clear(); // the lab forgets what it has not begun to decode
+    const asked = { ask: "choice", number: this.number };
+    for (const [name, select] of Object.entries(this.pick)) asked[name] = select.value;
+    this.model.send({ ...asked, qp: Number(asked.qp) });
+  }
+
+  takeChoice(told) {
+    const before = this.clip;
+    this.clip = { ...told.clip, key: this.pick.clip.value };
+    this.chosen = told;
+    this.panels = told.panels;
+    fill(this.pick.qp, told.qps.map((key) => ({ key, label: String(key) })), told.qp);
+    this.frame.max = this.clip.frames - 1;
+    if (before?.key !== this.clip.key) Object.assign(this.state, { zoom: 1, block: null });
+    const { width, height } = this.clip;
+    this.centre = before?.key === this.clip.key ? this.centre : [width / 2, height / 2];
+    const options = this.panels.map(({ role, label }) => ({ key: role, label }));
+    fill(this.left, options, this.left.value || "original");
+    fill(this.right, options, this.right.value || "coder");
+    if (this.right.value === this.left.value && options[1]) this.right.value = options[1].key;
+    this.strip.replaceChildren(
+      drawStrip(this.panels, this.clip.frames, (frame) => this.jump(frame)),
+      make("div", { class: "lab-whole-clip" }, wholeClip(this.panels, this.clip.frames)),
+    );
+    this.say(told.line || this.menu.line);
+    for (const name of ["coder", "qp", "clip"]) this.root.dataset[name] = this.pick[name].value;
+    this.listWorst();
+    // the lab keeps each clip's middle frame ready: it stands at once, the others when they are decoded
+    const first = before?.key === this.clip.key ? this.state.frame : Math.floor(this.clip.frames / 2);
+    this.set({ frame: first });
+  }
+
+  mark(key, what) {
+    for (const panel of this.panels) if (panel.key === key) Object.assign(panel, what);
+    if (what.missing !== undefined || what.remark !== undefined) this.layOut();
+    this.paint();
+  }
+
+  // --- where it is worst --------------------------------------------------------------------------------
+
+  listWorst() {
+    const panel = this.panels.find(({ role }) => role === "coder");
+    this.worst.replaceChildren();
+    if (!panel) return;
+    const frames = this.chosen.worst.map(({ frame, db }) => [`frame ${frame}: ${decibels(db)}`, () => this.jump(frame)]);
+    this.worst.append(listed("lab-worst-frames", `worst frames of ${panel.label}:`, frames));
+    const blocks = (this.blocks.get(panel.key) ?? []).map((block) => [
+      `frame ${block.frame}, x ${block.x}, y ${block.y}: ${decibels(block.psnr_y_db)}`, () => this.visit(block),
+    ]);
+    if (blocks.length) this.worst.append(listed("lab-worst-blocks", "worst 16×16 blocks:", blocks));
+  }
+
+  visit(block) {
+    this.centre = [block.x + BLOCK / 2, block.y + BLOCK / 2];
+    this.set({ frame: block.frame, block, zoom: Math.max(this.state.zoom, 4) });
+  }
+
+  // --- what a person moves ------------------------------------------------------------------------------
+
+  jump(frame) {
+    if (this.clip) this.set({ frame: Math.max(0, Math.min(this.clip.frames - 1, frame)) });
+  }
+
+  key(event) {
+    const aside = event.target.tagName === "SELECT" || (event.target.type === "range" && event.target !== this.frame);
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step || aside || !this.clip || (step[1] && !event.shiftKey)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { width, height } = this.seen();
+    if (event.shiftKey) this.pan((step[0] * width) / 4, (step[1] * height) / 4);
+    else this.jump(this.state.frame + step[0]);
+  }
+
+  pan(right, down) {
+    const { x, y, width, height } = this.seen();
+    this.centre = [x + width / 2 + right, y + height / 2 + down];
+    this.paint();
+  }
+
+  seen() {
+    const { width, height } = this.clip;
+    const [w, h] = [width, height].map((side) => Math.max(1, Math.round(side / this.state.zoom)));
+    const start = (centre, part, all) => Math.max(0, Math.min(all - part, Math.round(centre - part / 2)));
+    return { x: start(this.centre[0], w, width), y: start(this.centre[1], h, height), width: w, height: h };
+  }
+
+  listen(box) {
+    let last = null;
+    const at = (event) => {
+      const place = box.getBoundingClientRect();
+      return [(event.clientX - place.left) / place.width, (event.clientY - place.top) / place.height];
+    };
+    const wiping = (event) => this.state.mode === "wipe" && !event.shiftKey;
+    const divide = (share) => {
+      this.wipe.value = Math.round(100 * Math.max(0, Math.min(1, share)));
+      this.set({ wipe: this.wipe.value / 100 });
+    };
+    box.addEventListener("pointerdown", (event) => {
+      box.setPointerCapture(event.pointerId);
+      last = at(event);
+      if (wiping(event)) divide(last[0]);
+    });
+    box.addEventListener("pointermove", (event) => {
+      if (!last) return;
+      const now = at(event);
+      const region = this.seen();
+      if (wiping(event)) divide(now[0]);
+      else if (this.state.zoom > 1) this.pan((last[0] - now[0]) * region.width, (last[1] - now[1]) * region.height);
+      last = now;
+    });
+    for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, () => (last = null));
+    box.addEventListener("dblclick", (event) => {
+      const region = this.seen();
+      const [x, y] = at(event);
+      this.centre = [region.x + x * region.width, region.y + y * region.height];
+      this.set({ zoom: Math.min(ZOOMS.at(-1), this.state.zoom * 2) });
+    });
+  }
+
+  set(changes) {
+    Object.assign(this.state, changes);
+    const { mode, zoom, frame, gain } = this.state;
+    if ("mode" in changes || !this.figures || this.laidOut !== this.chosen) this.layOut();
+    clearInterval(this.timer);
+    const speed = Number(this.speed.value);
+    if (mode === "flicker" && speed) this.timer = setInterval(() => this.flick(), 1000 / speed);
+    this.zoom.value = zoom;
+    this.frame.value = frame;
+    this.scale.replaceChildren(`× ${gain}   0 `, heat(), ` ≥ ${written(255 / gain)} of 255`);
+    Object.assign(this.root.dataset, { mode, zoom, frame, gain });
+    this.paint();
+  }
+
+  flick() {
+    this.state.swapped = !this.state.swapped;
+    this.paint();
+  }
+
+  // --- pictures on the page -----------------------------------------------------------------------------
+
+  layOut() {
+    if (!this.clip) return;
+    const { mode } = this.state;
+    this.laidOut = this.chosen;
+    for (const button of this.modes.querySelectorAll(".lab-mode")) {
+      button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    }
+    const pair = mode === "wipe" || mode === "flicker";
+    const shown = { pair, wipe: mode === "wipe", flicker: mode === "flicker", difference: mode === "difference" };
+    for (const [name, part] of Object.entries(this.parts)) part.hidden = !shown[name];
+    this.figures = pair ? [new Figure(this, null)] : this.panels.map((panel) => new Figure(this, panel));
+    this.box.dataset.count = this.figures.length;
+    this.box.replaceChildren(...this.figures.map(({ element }) => element));
+  }
+
+  paint() {
+    if (!this.clip || !this.figures) return;
+    const region = this.seen();
+    const { frame, zoom } = this.state;
+    const whole = this.figures.map((figure) => figure.paint(region)).every(Boolean);
+    this.region.textContent = zoom === 1 ? "" : `x ${region.x}–${region.x + region.width - 1}, `
+      + `y ${region.y}–${region.y + region.height - 1}`;
+    this.place.textContent = `frame ${frame} of 0–${this.clip.frames - 1} (${written(frame / this.clip.fps, 2)} s)`;
+    moveCursor(this.strip.firstChild, frame, this.clip.frames);
+    if (whole) {
+      this.root.dataset.shown = frame;
+      for (const near of [frame + 1, frame - 1, frame + 2]) this.prefetch(near);
+    }
+  }
+
+  wanted() {
+    if (this.state.mode === "side" || this.state.mode === "difference") return this.panels;
+    return [this.left.value, this.right.value].map((one) => this.panels.find(({ role }) => role === one));
+  }
+
+  prefetch(index) {
+    if (index < 0 || index >= this.clip.frames) return;
+    for (const panel of this.wanted()) if (!panel.missing && !panel.waiting) this.picture(panel, index);
+  }
+
+  picture(panel, index) {
+    const found = this.pictures.get(panel.key, index);
+    const name = PictureShelf.name(panel.key, index);
+    const { asked } = this.pictures;
+    if (!found && !panel.missing && !panel.waiting && !asked.has(name) && asked.size < MOST_ASKED) {
+      asked.add(name);
+      this.model.send({ ask: "picture", key: panel.key, index });
+    }
+    return found;
+  }
+}
+
+// one picture with its caption, or one place where two are wiped or flicker
+class Figure {
+  constructor(viewer, panel) {
+    Object.assign(this, { viewer, panel });
+    this.canvas = make("canvas", { "aria-label": panel ? panel.label : "two pictures compared", role: "img" });
+    [this.canvas.width, this.canvas.height] = [viewer.clip.width, viewer.clip.height];
+    this.box = make("div", { class: "lab-box" }, this.canvas);
+    this.said = make("div", { class: "lab-said" });
+    this.block = make("div", { class: "lab-block" });
+    this.caption = make("figcaption", {});
+    this.box.append(this.said, this.block);
+    if (!panel) {
+      this.tags = ["left", "right"].map((side) => make("span", { class: `lab-tag lab-tag-${side}` }));
+      this.divider = make("div", { class: "lab-wipe-line" });
+      this.box.append(...this.tags, this.divider);
+    }
+    this.element = make("figure", { class: "lab-panel", "data-role": panel?.role ?? "pair" }, this.box, this.caption);
+    viewer.listen(this.box);
+  }
+
+  // true when what is to be seen is drawn, or will never be
+  paint(region) {
+    const panels = this.panel ? [this.panel] : this.viewer.wanted();
+    const { mode, frame } = this.viewer.state;
+    const original = this.viewer.panels.find(({ role }) => role === "original");
+    const differs = mode === "difference" && this.panel && this.panel !== original;
+    const needed = differs ? [original, this.panel] : panels;
+    const missing = needed.find((panel) => panel.missing);
+    const pictures = needed.map((panel) => this.viewer.picture(panel, frame));
+    const waiting = needed.find((panel, i) => panel.waiting && !pictures[i]);
+    const state = missing ? "missing" : pictures.every(Boolean) ? "ready" : "waiting";
+    if (state === "ready") this.draw(region, pictures, differs);
+    this.element.dataset.state = state;
+    this.canvas.style.visibility = missing || (waiting && !this.drawn) ? "hidden" : "visible";
+    this.said.textContent = missing ? missing.missing : waiting ? `decoding ${waiting.label} ...` : "";
+    this.outline(region);
+    this.describe(panels, frame, differs);
+    return state !== "waiting";
+  }
+
+  draw(region, pictures, differs) {
+    const { wipe, gain, mode, swapped, frame } = this.viewer.state;
+    this.drawn = true;
+    this.element.dataset.frame = frame;
+    if (differs) drawDifference(this.canvas, ...pictures, region, gain);
+    else if (this.panel) drawPicture(this.canvas, pictures[0], region);
+    else if (mode === "wipe") drawWipe(this.canvas, ...pictures, region, wipe);
+    else drawPicture(this.canvas, pictures[swapped ? 1 : 0], region);
+    if (this.panel) return;
+    this.element.dataset.side = swapped ? "right" : "left";
+    this.divider.hidden = mode !== "wipe";
+    this.divider.style.left = `${100 * wipe}%`;
+    const [left, right] = this.viewer.wanted();
+    this.tags[0].textContent = mode === "wipe" ? left.label : (swapped ? right : left).label;
+    this.tags[1].textContent = right.label;
+    this.tags[1].hidden = mode !== "wipe";
+  }
+
+  outline(region) {
+    const { block, frame, zoom } = this.viewer.state;
+    this.block.hidden = !block || block.frame !== frame || zoom === 1;
+    if (this.block.hidden) return;
+    const percent = (value, all) => `${(100 * value) / all}%`;
+    Object.assign(this.block.style, {
+      left: percent(block.x - region.x, region.width), top: percent(block.y - region.y, region.height),
+      width: percent(BLOCK, region.width), height: percent(BLOCK, region.height),
+    });
+  }
+
+  describe(panels, frame, differs) {
+    this.caption.replaceChildren(...panels.map((panel) => described(panel, frame, differs)));
+  }
+}
+
+function described(panel, frame, differs) {
+  const swatch = make("span", { class: "lab-swatch" });
+  swatch.style.background = panel.colour;
+  const words = make("div", {}, swatch, make("b", {}, panel.label), differs ? ", luma error: " : ": ", panel.caption);
+  if (frame in panel.psnr) words.append(`; this frame ${decibels(panel.psnr[frame])}`);
+  if (panel.bits.length > 1 && frame in panel.bits) words.append(`, ${written(panel.bits[frame] / 1000, 1)} kbit`);
+  if (panel.remark) words.append(make("span", { class: "lab-remark" }, ` ${panel.remark}`));
+  return words;
+}
+
+function decibels(value) {
+  return value === null ? "lossless" : `${written(value, 2)} dB`;
+}
+
+function heat() {
+  const bar = make("span", { class: "lab-heat" });
+  bar.style.background = heatGradient();
+  return bar;
+}
+
+function listed(name, words, entries) {
+  const buttons = entries.map(([label, act]) => {
+    const button = make("button", {}, label);
+    button.addEventListener("click", act);
+    return button;
+  });
+  return make("div", { class: `lab-worst ${name}` }, words, ...buttons);
+}
+
+export default {
+  render({ model, el }) {
+    const viewer = new Viewer(model, el);
+    return () => viewer.close();
+  },
+};
