@@ -25,9 +25,6 @@ from labkit.view.frames import read_picture
 MOST_BYTES = 512 << 20
 """Of decoded frames that are kept; beyond it the ones used longest ago go, and are decoded again when asked for."""
 
-MOST_NURSERIES = 2
-"""Candidates that stay loaded: the version that is looked at, and its rival."""
-
 
 @dataclass(frozen=True)
 class Coder:
@@ -118,7 +115,7 @@ class FrameShelf:
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self._kept: OrderedDict[tuple[str, str, int], Decoded] = OrderedDict()
-        self._nurseries: OrderedDict[int, Nursery] = OrderedDict()
+        self._nurseries: dict[int, Nursery] = {}
         self._faults: dict[tuple[str, str, int], str] = {}
 
     def clip(self, name: str) -> Clip | str:
@@ -144,10 +141,11 @@ class FrameShelf:
         found = read_picture(path) if path.exists() else ""
         return found[0] if not isinstance(found, str) and found[1] == index else None
 
-    def rest(self) -> None:
-        """End the candidates' processes that wait for more to decode; safe to call twice."""
-        while self._nurseries:
-            self._nurseries.popitem()[1].close()
+    def rest(self, coder: Coder) -> None:
+        """End a candidate's processes, which wait for more to decode; the next frames of it load it anew."""
+        nursery = self._nurseries.pop(coder.entry.number, None) if coder.entry else None
+        if nursery:
+            nursery.close()
 
     def decode(self, coder: Coder, point: RDPoint) -> Decoded | str:
         """Return the frames of a rate point, or in one line why they cannot be had."""
@@ -190,11 +188,8 @@ class FrameShelf:
     def _nursery(self, entry: Entry) -> Nursery:
         """Return where a candidate is loaded: loading may take long (it compiles), decoding one more clip does not."""
         if entry.number not in self._nurseries:
-            while len(self._nurseries) >= MOST_NURSERIES:
-                self._nurseries.popitem(last=False)[1].close()
             limits, level = self.campaign.settings.limits, self.campaign.wall.level
             self._nurseries[entry.number] = Nursery(entry.candidate, limits, level)
-        self._nurseries.move_to_end(entry.number)
         return self._nurseries[entry.number]
 
     def _anchor(self, name: str, point: RDPoint) -> Decoded | str:

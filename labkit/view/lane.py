@@ -20,7 +20,7 @@ class Lane:
     ) -> None:
         self._work, self._rest, self._patience_s = work, rest, patience_s
         self._waiting: list[str] = []
-        self._at_work = False
+        self._at_work = self._leaving = False
         self._news = threading.Condition()
 
     def put(self, word: str) -> None:
@@ -28,6 +28,7 @@ class Lane:
         with self._news:
             if word not in self._waiting:
                 self._waiting.append(word)
+            self._leaving = False
             self._news.notify()
             if not self._at_work:
                 self._at_work = True
@@ -38,13 +39,20 @@ class Lane:
         with self._news:
             self._waiting.clear()
 
+    def leave(self) -> None:
+        """Rest as soon as nothing waits; more work may be put later."""
+        with self._news:
+            self._leaving = True
+            self._news.notify()
+
     def _run(self) -> None:
         while (word := self._next()) is not None:
             self._work(word)
 
     def _next(self) -> str | None:
         with self._news:
-            if self._news.wait_for(lambda: self._waiting, self._patience_s):
+            self._news.wait_for(lambda: self._waiting or self._leaving, self._patience_s)
+            if self._waiting:
                 return self._waiting.pop(0)
             self._rest()
             self._at_work = False

@@ -139,6 +139,7 @@ class Viewer {
 
   say(words) {
     this.line.textContent = words;
+    this.line.hidden = !words;
   }
 
   // --- what the lab tells -------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ class Viewer {
     if (mode === "flicker" && speed) this.timer = setInterval(() => this.flick(), 1000 / speed);
     this.zoom.value = zoom;
     this.frame.value = frame;
-    this.scale.replaceChildren(`× ${gain}   0 `, heat(), ` ≥ ${written(255 / gain)} of 255`);
+    this.scale.replaceChildren(`× ${gain}, luma error 0 `, heat(), ` ${written(255 / gain)} or more`);
     Object.assign(this.root.dataset, { mode, zoom, frame, gain });
     this.paint();
   }
@@ -447,6 +448,7 @@ class Figure {
 function described(panel, frame, differs) {
   const swatch = make("span", { class: "lab-swatch" });
   swatch.style.background = panel.colour;
+  swatch.hidden = panel.role === "original"; // it has no line in the strip
   const words = make("div", {}, swatch, make("b", {}, panel.label), differs ? ", luma error: " : ": ", panel.caption);
   if (frame in panel.psnr) words.append(`; this frame ${decibels(panel.psnr[frame])}`);
   if (panel.bits.length > 1 && frame in panel.bits) words.append(`, ${written(panel.bits[frame] / 1000, 1)} kbit`);

@@ -6,6 +6,7 @@ once, a picture when it is decoded. Decoding runs in a thread, so that the noteb
 
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -32,6 +33,10 @@ Told = tuple[dict[str, Any], list[bytes]]
 
 WORST = 8
 """So many frames and blocks are listed."""
+MOST_LOADED = 3
+"""Coders that stay loaded while a person looks: the version, its rival and the real encoder."""
+NEAR = 0.1
+"""Rates that differ by more than this share are not called nearly equal."""
 ORIGINAL = "original"
 _FALLBACK = (
     "The frame viewer answers where a person sits: run this notebook in JupyterLab to pick, wipe and zoom; "
@@ -61,9 +66,7 @@ class FrameViewer:
         self.tell: Callable[[Told], None] = lambda told: None
         self._shown = shown
         self._sources: dict[str, tuple[Coder, RDPoint]] = {}
-        # a candidate may have to be compiled first: real encoders need not wait for that
-        self._candidates = Lane(self._decode_and_tell, self.shelf.rest)
-        self._encoders = Lane(self._decode_and_tell)
+        self._lanes: OrderedDict[str, Lane] = OrderedDict()
 
     # --- how it shows itself ---------------------------------------------------------------------------------
 
@@ -130,8 +133,8 @@ class FrameViewer:
     def choice(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the panels for a clip, a coder and a QP: the others at the nearest rate that they were measured at."""
         clip = str(asked["clip"])
-        self._candidates.clear()  # what nobody looks at any more need not be decoded
-        self._encoders.clear()
+        for lane in self._lanes.values():
+            lane.clear()  # what nobody looks at any more need not be decoded
         known = {coder.key: coder for coder in (*coders(self.campaign), *real_encoders(self.campaign))}
         coder = known.get(str(asked["coder"]))
         point = min(coder.on(clip), key=lambda p: abs(p.qp - int(asked["qp"])), default=None) if coder else None
@@ -187,12 +190,27 @@ class FrameViewer:
         matrix = self.campaign.ledger.clips()[point.clip].matrix
         found = self.shelf.ready(coder, point)
         if found is None:
-            (self._candidates if coder.entry else self._encoders).put(key)
+            self._lane(coder).put(key)
             kept = self.shelf.picture(coder, point, index)
             return _framed(about, kept, matrix) if kept else ({"tell": "waiting", **about}, [])
         if isinstance(found, str):
             return {"tell": "missing", **about, "line": one_line(found)}, []
         return _framed(about, found.frames[index], matrix)
+
+    def _lane(self, coder: Coder) -> Lane:
+        """Return where a coder's frames are decoded: one whose program compiles for long keeps no other waiting."""
+        if coder.key not in self._lanes:
+            self._lanes[coder.key] = Lane(self._decode_and_tell, lambda: self.shelf.rest(coder))
+        self._lanes.move_to_end(coder.key)
+        for lane in list(self._lanes.values())[:-MOST_LOADED]:
+            lane.leave()
+        return self._lanes[coder.key]
+
+    def close(self) -> None:
+        """End the candidates' processes once what is being decoded is done; they start again when asked for."""
+        for lane in self._lanes.values():
+            lane.clear()
+            lane.leave()
 
     def _decode_and_tell(self, key: str) -> None:
         self.tell(self.decode(key))
@@ -235,9 +253,11 @@ def caption(coder: Coder, point: RDPoint, to: tuple[Coder, RDPoint] | None) -> s
     rate = f"{point.rate_kbps:,.1f} kbps"
     if to:
         other, asked = to
-        rate += f" ({point.rate_kbps / asked.rate_kbps - 1:+.1%} of {other.label}'s {asked.rate_kbps:,.1f})"
+        more = point.rate_kbps / asked.rate_kbps - 1
+        far = "" if abs(more) <= NEAR else "; no nearer one was recorded"
+        rate += f" ({100 * more:+.1f} % against {other.label}'s {asked.rate_kbps:,.1f}{far})"
     shown = f"PSNR-Y {point.psnr_y_db:.2f} dB" if isfinite(point.psnr_y_db) else "luma lossless"
-    return f"{setting} {point.qp} · {rate.replace('%', ' %')} · {point.bytes:,} bytes · {shown}"
+    return f"{setting} {point.qp} · {rate} · {point.bytes:,} bytes · {shown}"
 
 
 def _option(coder: Coder) -> dict[str, Any]:
