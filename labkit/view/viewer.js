@@ -405,7 +405,7 @@ class Figure {
     if (state === "ready") this.draw(region, pictures, differs);
     this.element.dataset.state = state;
     this.canvas.style.visibility = missing || (waiting && !this.drawn) ? "hidden" : "visible";
-    this.said.textContent = missing ? missing.missing : waiting ? `decoding ${waiting.label} ...` : "";
+    this.said.textContent = missing ? missing.missing : waiting ? `decoding ${waiting.label} ... (a program that compiles itself takes up to a minute)` : "";
     this.outline(region);
     this.describe(panels, frame, differs);
     return state !== "waiting";
