@@ -253,8 +253,11 @@ class Viewer {
   }
 
   pan(right, down) {
-    const { x, y, width, height } = this.seen();
-    this.centre = [x + width / 2 + right, y + height / 2 + down];
+    const { width, height } = this.seen();
+    const within = (centre, part, all) => Math.max(part / 2, Math.min(all - part / 2, centre));
+    this.centre = [
+      within(this.centre[0] + right, width, this.clip.width), within(this.centre[1] + down, height, this.clip.height),
+    ];
     this.paint();
   }
 
@@ -290,6 +293,7 @@ class Viewer {
       last = now;
     });
     for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, () => (last = null));
+    box.addEventListener("dragstart", (event) => event.preventDefault());
     box.addEventListener("dblclick", (event) => {
       const region = this.seen();
       const [x, y] = at(event);
@@ -406,6 +410,10 @@ class Figure {
     this.element.dataset.state = state;
     this.canvas.style.visibility = missing || (waiting && !this.drawn) ? "hidden" : "visible";
     this.said.textContent = missing ? missing.missing : waiting ? `decoding ${waiting.label} ... (a program that compiles itself takes up to a minute)` : "";
+    if (this.divider) {
+      this.divider.hidden = mode !== "wipe";
+      this.divider.style.left = `${100 * this.viewer.state.wipe}%`;
+    }
     this.outline(region);
     this.describe(panels, frame, differs);
     return state !== "waiting";
@@ -421,8 +429,6 @@ class Figure {
     else drawPicture(this.canvas, pictures[swapped ? 1 : 0], region);
     if (this.panel) return;
     this.element.dataset.side = swapped ? "right" : "left";
-    this.divider.hidden = mode !== "wipe";
-    this.divider.style.left = `${100 * wipe}%`;
     const [left, right] = this.viewer.wanted();
     this.tags[0].textContent = mode === "wipe" ? left.label : (swapped ? right : left).label;
     this.tags[1].textContent = right.label;
