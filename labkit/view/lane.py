@@ -46,8 +46,13 @@ class Lane:
             self._news.notify()
 
     def _run(self) -> None:
-        while (word := self._next()) is not None:
-            self._work(word)
+        try:
+            while (word := self._next()) is not None:
+                self._work(word)
+        except BaseException:
+            with self._news:
+                self._at_work = False  # what comes next is tried anew
+            raise
 
     def _next(self) -> str | None:
         with self._news:

@@ -3,31 +3,6 @@
 const MODES = { side: "side by side", wipe: "wipe", flicker: "flicker", difference: "difference" };
 const ZOOMS = [1, 2, 4, 8, 16];
 const MOST_ASKED = 12; // pictures on their way: a slider that is dragged asks for the last frame, not for all
-const BLOCK = 16;
-
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function picker(name, words) {
-  return make("select", { class: `lab-${name}`, "aria-label": words });
-}
-
-function fill(select, options, chosen) {
-  select.replaceChildren(...options.map(({ key, label }) => make("option", { value: key }, label)));
-  select.value = chosen;
-  if (select.selectedIndex < 0 && options.length) select.selectedIndex = 0;
-}
-
-function slider(name, words, low, high, step, value) {
-  const range = { class: `lab-${name}`, type: "range", "aria-label": words, min: low, max: high, step, value };
-  const element = make("input", range);
-  element.value = value;
-  return element;
-}
 
 class Viewer {
   constructor(model, el) {
@@ -242,11 +217,11 @@ class Viewer {
   }
 
   key(event) {
+    event.stopPropagation(); // the notebook would take the arrows from every slider in here
     const aside = event.target.tagName === "SELECT" || (event.target.type === "range" && event.target !== this.frame);
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!step || aside || !this.clip || (step[1] && !event.shiftKey)) return;
     event.preventDefault();
-    event.stopPropagation();
     const { width, height } = this.seen();
     if (event.shiftKey) this.pan((step[0] * width) / 4, (step[1] * height) / 4);
     else this.jump(this.state.frame + step[0]);
@@ -373,112 +348,6 @@ class Viewer {
     }
     return found;
   }
-}
-
-// one picture with its caption, or one place where two are wiped or flicker
-class Figure {
-  constructor(viewer, panel) {
-    Object.assign(this, { viewer, panel });
-    this.canvas = make("canvas", { "aria-label": panel ? panel.label : "two pictures compared", role: "img" });
-    [this.canvas.width, this.canvas.height] = [viewer.clip.width, viewer.clip.height];
-    this.box = make("div", { class: "lab-box" }, this.canvas);
-    this.said = make("div", { class: "lab-said" });
-    this.block = make("div", { class: "lab-block" });
-    this.caption = make("figcaption", {});
-    this.box.append(this.said, this.block);
-    if (!panel) {
-      this.tags = ["left", "right"].map((side) => make("span", { class: `lab-tag lab-tag-${side}` }));
-      this.divider = make("div", { class: "lab-wipe-line" });
-      this.box.append(...this.tags, this.divider);
-    }
-    this.element = make("figure", { class: "lab-panel", "data-role": panel?.role ?? "pair" }, this.box, this.caption);
-    viewer.listen(this.box);
-  }
-
-  // true when what is to be seen is drawn, or will never be
-  paint(region) {
-    const panels = this.panel ? [this.panel] : this.viewer.wanted();
-    const { mode, frame } = this.viewer.state;
-    const original = this.viewer.panels.find(({ role }) => role === "original");
-    const differs = mode === "difference" && this.panel && this.panel !== original;
-    const needed = differs ? [original, this.panel] : panels;
-    const missing = needed.find((panel) => panel.missing);
-    const pictures = needed.map((panel) => this.viewer.picture(panel, frame));
-    const waiting = needed.find((panel, i) => panel.waiting && !pictures[i]);
-    const state = missing ? "missing" : pictures.every(Boolean) ? "ready" : "waiting";
-    if (state === "ready") this.draw(region, pictures, differs);
-    this.element.dataset.state = state;
-    this.canvas.style.visibility = missing || (waiting && !this.drawn) ? "hidden" : "visible";
-    this.said.textContent = missing ? missing.missing : waiting ? `decoding ${waiting.label} ... (a program that compiles itself takes up to a minute)` : "";
-    if (this.divider) {
-      this.divider.hidden = mode !== "wipe";
-      this.divider.style.left = `${100 * this.viewer.state.wipe}%`;
-    }
-    this.outline(region);
-    this.describe(panels, frame, differs);
-    return state !== "waiting";
-  }
-
-  draw(region, pictures, differs) {
-    const { wipe, gain, mode, swapped, frame } = this.viewer.state;
-    this.drawn = true;
-    this.element.dataset.frame = frame;
-    if (differs) drawDifference(this.canvas, ...pictures, region, gain);
-    else if (this.panel) drawPicture(this.canvas, pictures[0], region);
-    else if (mode === "wipe") drawWipe(this.canvas, ...pictures, region, wipe);
-    else drawPicture(this.canvas, pictures[swapped ? 1 : 0], region);
-    if (this.panel) return;
-    this.element.dataset.side = swapped ? "right" : "left";
-    const [left, right] = this.viewer.wanted();
-    this.tags[0].textContent = mode === "wipe" ? left.label : (swapped ? right : left).label;
-    this.tags[1].textContent = right.label;
-    this.tags[1].hidden = mode !== "wipe";
-  }
-
-  outline(region) {
-    const { block, frame, zoom } = this.viewer.state;
-    this.block.hidden = !block || block.frame !== frame || zoom === 1;
-    if (this.block.hidden) return;
-    const percent = (value, all) => `${(100 * value) / all}%`;
-    Object.assign(this.block.style, {
-      left: percent(block.x - region.x, region.width), top: percent(block.y - region.y, region.height),
-      width: percent(BLOCK, region.width), height: percent(BLOCK, region.height),
-    });
-  }
-
-  describe(panels, frame, differs) {
-    this.caption.replaceChildren(...panels.map((panel) => described(panel, frame, differs)));
-  }
-}
-
-function described(panel, frame, differs) {
-  const swatch = make("span", { class: "lab-swatch" });
-  swatch.style.background = panel.colour;
-  swatch.hidden = panel.role === "original"; // it has no line in the strip
-  const words = make("div", {}, swatch, make("b", {}, panel.label), differs ? ", luma error: " : ": ", panel.caption);
-  if (frame in panel.psnr) words.append(`; this frame ${decibels(panel.psnr[frame])}`);
-  if (panel.bits.length > 1 && frame in panel.bits) words.append(`, ${written(panel.bits[frame] / 1000, 1)} kbit`);
-  if (panel.remark) words.append(make("span", { class: "lab-remark" }, ` ${panel.remark}`));
-  return words;
-}
-
-function decibels(value) {
-  return value === null ? "lossless" : `${written(value, 2)} dB`;
-}
-
-function heat() {
-  const bar = make("span", { class: "lab-heat" });
-  bar.style.background = heatGradient();
-  return bar;
-}
-
-function listed(name, words, entries) {
-  const buttons = entries.map(([label, act]) => {
-    const button = make("button", {}, label);
-    button.addEventListener("click", act);
-    return button;
-  });
-  return make("div", { class: `lab-worst ${name}` }, words, ...buttons);
 }
 
 export default {

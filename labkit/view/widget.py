@@ -11,7 +11,8 @@ from labkit.view.decoded import one_line
 from labkit.view.viewer import FrameViewer, Told
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("pictures.js", "strip.js", "viewer.js")
+_SCRIPTS = ("controls.js", "pictures.js", "strip.js", "figure.js", "viewer.js")
+"""One after the other they are one module: a front end takes no second file."""
 
 
 class FrameWidget(anywidget.AnyWidget):
