@@ -84,3 +84,55 @@ def test_every_notebook_runs_in_jupyterlab(lab: Lab, name: str, pictures: Path) 
     lab.run_all()
     lab.bare()
     lab.page.screenshot(path=pictures / f"{name}.png")
+
+
+def answered(lab: Lab, act: str, expected: str, tries: int = 7) -> list[float]:
+    """Press a key so many times; return the seconds until each was answered."""
+    seconds = []
+    for _ in range(tries):
+        before = lab.page.locator(".lab-viewer").get_attribute("data-shown")
+        started = time.monotonic()
+        lab.page.keyboard.press(act)
+        lab.page.wait_for_function(expected, arg=before, timeout=60_000)
+        seconds.append(time.monotonic() - started)
+    return seconds
+
+
+MOVED = """before => {
+    const viewer = document.querySelector('.lab-viewer');
+    return viewer.dataset.shown !== before && viewer.dataset.shown === viewer.dataset.frame;
+}"""
+
+
+def test_frames_are_leafed_through_wiped_and_jumped_to(lab: Lab, pictures: Path) -> None:
+    page = lab.page
+    lab.open("notebooks/01_frames.ipynb")
+    lab.run_all()
+    page.wait_for_selector(".lab-viewer[data-shown]", timeout=60_000)
+    page.locator(".lab-coder").select_option("0")  # version 0 compiles nothing: it is decoded at once
+    page.wait_for_selector(".lab-viewer[data-coder='0']")
+    page.wait_for_selector(".lab-panel[data-role=coder][data-state=ready]", timeout=60_000)
+    assert "v0" in page.locator(".lab-panel[data-role=coder] figcaption").inner_text()
+    page.locator(".lab-frame").focus()
+    page.keyboard.press("Home")
+    page.wait_for_selector(".lab-viewer[data-shown='0']")
+    seconds = answered(lab, "ArrowRight", MOVED, tries=4) + answered(lab, "ArrowLeft", MOVED, tries=3)
+    print(f"the slider answers after {1000 * statistics.median(seconds):.0f} ms (median of {len(seconds)})")
+    page.locator(".lab-viewer").scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "frames.png")
+    page.click(".lab-mode-wipe")
+    box = page.locator(".lab-box").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 20, steps=4)
+    page.mouse.up()
+    assert page.locator(".lab-wipe").input_value() == "30"
+    page.click(".lab-mode-difference")
+    page.wait_for_selector(".lab-viewer[data-mode='difference']")
+    strip = page.locator(".lab-strip").bounding_box()
+    assert strip
+    page.locator(".lab-strip").click(position={"x": strip["width"] * 0.9, "y": strip["height"] / 2})
+    page.wait_for_selector(".lab-viewer[data-shown='4']")
+    page.locator(".lab-worst-blocks button").first.click()
+    page.wait_for_selector(".lab-block")
