@@ -15,6 +15,9 @@ from labkit.settings import ROOT
 from labkit.view.audit import show_audit
 from labkit.view.fragment import Fragment, note, text
 
+MOST_AUDITED = 150
+"""Candidates that a report audits: each takes about 0.15 s, and a report should not take minutes."""
+
 _FACT = "display:inline-block;vertical-align:top;margin:0 22px 4px 0;text-align:left"
 _NOT_CHECKED = (
     "Not checked here: that the kept containers decode to these figures (no candidate was run), and that the real "
@@ -82,17 +85,19 @@ def show_checked(campaign: Campaign) -> Fragment:
 
 
 def check(campaign: Campaign) -> AuditReport | str:
-    """Audit what is kept as far as no candidate has to run (seconds); why not, where that cannot be done."""
+    """Audit what is kept as far as no candidate has to run (seconds); why not, where that is not done."""
+    if (count := len(campaign.ledger.entries())) > MOST_AUDITED:
+        return f"not made for a report of {count} candidates, since it takes minutes"
     try:
         return audit(campaign.folder, decode=False)
     except LabkitError as error:
-        return str(error)
+        return f"could not be made: {error}"
 
 
 def show_findings(found: AuditReport | str, campaign: Campaign) -> Fragment:
     """Return the lists of an audit made by `check`, and the command for the whole of it."""
     if isinstance(found, str):
-        return Fragment(note(f"No audit could be made: {found}"), "no audit")
+        return Fragment(note(f"Audit: {found}. The command for it: {audit_command(campaign)}"), "no audit")
     rest = note(f"{_NOT_CHECKED} The whole audit: {audit_command(campaign)}")
     return Fragment(show_audit(found).html + rest, f"audit: {found.summary}")
 
@@ -100,7 +105,7 @@ def show_findings(found: AuditReport | str, campaign: Campaign) -> Fragment:
 def audit_line(found: AuditReport | str, campaign: Campaign) -> str:
     """Return the result of `check` in one line that claims no more than was looked at."""
     if isinstance(found, str):
-        return f"audit: could not be made: {found}"
+        return f"audit: {found}; {audit_command(campaign)}"
     proven, stated, failed = found.summary.split(", ")
     counts = f"{proven.split()[1]} things derived again alike, {stated.split()[1]} only stated, "
     result = "nothing failed" if found.passed else f"{failed.split()[1]} FAILED"

@@ -49,9 +49,8 @@ def serve_diff(old: Path, new: Path, tell: Callable[[str], None], browser: bool 
 
 def ignore_noise() -> None:
     """Let nbdime pass over what the repository's nbdime_config.json names; it looks in the working folder only."""
-    from nbdime.args import process_diff_flags
-    from nbdime.webapp.nbdiffweb import build_arg_parser
+    from nbdime.config import build_config
+    from nbdime.diffing.notebooks import set_notebook_diff_ignores
 
     with contextlib.chdir(ROOT):
-        flags = build_arg_parser().parse_args([])
-    process_diff_flags(flags)
+        set_notebook_diff_ignores(build_config("nbdiff-web")["Ignore"])

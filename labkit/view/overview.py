@@ -55,11 +55,12 @@ def overview(campaign: Campaign, entries: Sequence[Entry]) -> dict[str, object]:
 
 
 def _audited(found: AuditReport | str, campaign: Campaign) -> Markup:
-    good = not isinstance(found, str) and found.passed
-    return _banner(audit_line(found, campaign), "border:1px solid #1a7f37" if good else _RED)
+    if isinstance(found, str):
+        return _banner(audit_line(found, campaign), "border:1px solid #8a5a00")
+    return _banner(audit_line(found, campaign), _GREEN if found.passed else _RED)
 
 
-_RED = "background:#b62324;color:#ffffff;font-weight:bold"
+_GREEN, _RED = "border:1px solid #1a7f37", "background:#b62324;color:#ffffff;font-weight:bold"
 
 
 def _banner(words: str, colours: str) -> Markup:
@@ -74,7 +75,7 @@ def show_isolation(campaign: Campaign) -> Fragment:
         return Fragment(note("isolation: nothing has run yet"), "isolation")
     level = Level.of(recorded[-1])
     words = f"{level.note}; {recorded[-1].partition('(')[2].rstrip(')')}" if level.fenced else level.note
-    return Fragment(_banner(words, "border:1px solid #1a7f37" if level.fenced else _RED), "isolation")
+    return Fragment(_banner(words, _GREEN if level.fenced else _RED), "isolation")
 
 
 def _bd_rates(campaign: Campaign, adopted: Sequence[Entry]) -> Markup:
