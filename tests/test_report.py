@@ -265,6 +265,13 @@ def test_no_chromium_is_said_before_anything_is_written(
         find_chromium()
 
 
+def test_a_pdf_is_no_place_for_the_page_it_is_printed_from(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["report", str(run), "--pdf", "--output", "x.pdf"])
+    assert left.value.code == 2
+    assert "--pdf writes the PDF beside it" in capsys.readouterr().err
+
+
 def test_a_browser_that_fails_or_hangs_is_ended_and_said(
     html: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,6 +227,8 @@ def report(args: argparse.Namespace) -> int:
     from labkit.view.markdown import write_markdown
     from labkit.view.pdf import find_chromium, write_pdf
 
+    if args.output and args.output.suffix == ".pdf":
+        raise ValueError(f"--output {args.output} names the report (.html, .md); --pdf writes the PDF beside it")
     if args.pdf:
         find_chromium()  # said before a report is made, not after
     with Campaign.open(run_folder(args)) as campaign:
