@@ -65,8 +65,8 @@ def goal_line(campaign: Campaign) -> str:
         reached = "it is reached" if ratio <= 1 else "1 or less would reach it"
         return f"{goal}. v{champion.version} needs {ratio:.2f} times that rate, mean over clips; {reached}."
     missing = next((f"{d.clip}: {d.reason}" for d in distances if d.rate_ratio is None), "its anchor was not measured")
-    known = known_range(distances)
-    needs = f"needs {known} that rate" if known else "has no distance"
+    known = known_range(distances).replace(" x (", " times that rate on ").rstrip(")")
+    needs = f"needs {known}; elsewhere no figure" if known else "has no distance"
     return f"{goal}. v{champion.version} {needs} ({missing})."
 
 
