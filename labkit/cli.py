@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run")
     sub.add_argument("number", type=_count, nargs="?", help="a candidate's number")
     sub.add_argument("--source", action="store_true", help="its source too, escaped; its bytes: versions/, rejected/")
-    for function in (commands.brief, commands.lessons):
+    for function in (commands.stop, commands.resume, commands.brief, commands.lessons):
         sub = command(function, runs=True)
         sub.add_argument("run")
     sub = command(commands.propose, runs=True)

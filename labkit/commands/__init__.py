@@ -1,6 +1,6 @@
 """What each command of the command line does."""
 
-from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, show
+from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, resume, show, stop
 from labkit.commands.programs import compare, evaluate
 from labkit.commands.tools import bench, clips, doctor, notebook
 
@@ -17,5 +17,7 @@ __all__ = [
     "notebook",
     "propose",
     "report",
+    "resume",
     "show",
+    "stop",
 ]
