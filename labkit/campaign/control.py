@@ -28,7 +28,10 @@ START_S = 60.0
 """How long a resumed campaign may take to hold its lock: the first imports on a busy machine."""
 LOG, SETTINGS = "resumed.log", "resumed.toml"
 """Of resumed campaigns, in their folder: what they print, and the settings that no flag of `labkit evolve` gives."""
+LEAVE_S = 15.0
+"""How long a process may take to end after that; a notebook's kernel stays, it only gives up its cell."""
 _POLL_S = 0.05
+_OF_KERNELS = {"FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "MPLBACKEND"}
 
 _LAUNCH = """
 import subprocess, sys
@@ -55,15 +58,23 @@ class Runner:
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a campaign was stopped: which process, and how long it took to let go."""
+    """How a campaign was stopped.
+
+    Attributes:
+        generation: that was under way; None if none had begun.
+        ended: whether the process is gone, too.
+        wait_s: until then.
+    """
 
     pid: int
     generation: int | None
+    ended: bool
     wait_s: float
 
     def __str__(self) -> str:
         during = "" if self.generation is None else f" in generation {self.generation}"
-        return f"stopped{during}: process {self.pid} let go after {self.wait_s:.1f} s; nothing recorded is lost"
+        how = "ended" if self.ended else "gave the campaign up, and lives on,"
+        return f"stopped{during}: process {self.pid} {how} after {self.wait_s:.1f} s; nothing recorded is lost"
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,8 @@ def stop(folder: Path, wait_s: float = STOP_S) -> Stopped:
     if found.pid == os.getpid():
         raise CampaignError(f"campaign {folder} is run by this very process: interrupt it here")
     generation, began = _generation_of(folder), time.monotonic()
-    _interrupt(folder, found.pid, wait_s)
-    return Stopped(found.pid, generation, time.monotonic() - began)
+    ended = _interrupt(folder, found.pid, wait_s)
+    return Stopped(found.pid, generation, ended, time.monotonic() - began)
 
 
 def _generation_of(folder: Path) -> int | None:
@@ -128,16 +139,16 @@ def _generation_of(folder: Path) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _interrupt(folder: Path, pid: int, wait_s: float) -> None:
+def _interrupt(folder: Path, pid: int, wait_s: float) -> bool:
+    """Interrupt the process if it holds the campaign; return whether it has ended when it holds it no more."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
-        return  # it ended by itself
+        return True  # by itself, a moment ago
     try:
         # a pid may be given away at any moment, a descriptor never: once it is open, the lock is read again
-        if _holder(folder) != pid:
-            return
-        signal.pidfd_send_signal(process, signal.SIGINT)
+        if _holder(folder) == pid:
+            signal.pidfd_send_signal(process, signal.SIGINT)
         deadline = time.monotonic() + wait_s
         while _holder(folder) == pid:
             if time.monotonic() > deadline:
@@ -145,6 +156,8 @@ def _interrupt(folder: Path, pid: int, wait_s: float) -> None:
                     f"process {pid} was interrupted and still runs campaign {folder} after {wait_s:.0f} s; look at it"
                 )
             select.select([process], [], [], _POLL_S)
+        ended, _, _ = select.select([process], [], [], LEAVE_S)
+        return bool(ended)
     finally:
         os.close(process)
 
@@ -160,7 +173,7 @@ def resume(campaign: Record, arguments: Sequence[str], settings: str = "", wait_
         BusyError: somebody runs it.
         CampaignError: it is complete; or what was started ended at once, with its last line.
     """
-    folder = campaign.folder
+    folder = campaign.folder.resolve()  # what is started works in another one
     if (found := runner(folder)) is not None:
         raise BusyError(f"campaign {folder} is being run by process {found.pid}: there is nothing to resume")
     if campaign.complete:
@@ -178,11 +191,16 @@ def resume(campaign: Record, arguments: Sequence[str], settings: str = "", wait_
     command = [sys.executable, "-m", "labkit", *arguments]
     launched = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _LAUNCH, str(folder / LOG), *command],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT, env=_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     pid = int(launched.stdout)
     _wait_for_lock(campaign, pid, log, wait_s)
     return Resumed(pid, folder / LOG)
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, without what a notebook's kernel has set so that its children print colours and moving bars."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_KERNELS}
 
 
 def _new_chapter(path: Path, arguments: Sequence[str]) -> int:

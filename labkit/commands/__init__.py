@@ -1,6 +1,7 @@
 """What each command of the command line does."""
 
 from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, resume, show, stop
+from labkit.commands.dashboard import dashboard
 from labkit.commands.programs import compare, evaluate
 from labkit.commands.tools import bench, clips, doctor, notebook
 
@@ -10,6 +11,7 @@ __all__ = [
     "brief",
     "clips",
     "compare",
+    "dashboard",
     "doctor",
     "evaluate",
     "evolve",

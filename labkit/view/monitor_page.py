@@ -85,6 +85,8 @@ def stage(moment: Moment, books: Books) -> Markup:
         return Markup("") if ended else note(f"Generation {number} is not complete: it goes on from here when resumed.")
     if ended:
         return note(f"Generation {number} is complete; the next one, or the report, begins.")
+    if progress["at"] < moment.runner.since:
+        return note(f"Process {moment.runner.pid} begins; generation {number} goes on where another process left it.")
     return jobs(progress)
 
 
@@ -142,7 +144,7 @@ def _distance(campaign: Campaign, books: Books) -> Markup:
         (f"v{entry.version}", entry.generation, percent(_against(campaign, entry)), *_ratios(distances))
         for entry, distances in zip(shown, found, strict=True)
     ]
-    columns = ("version", "generation", f"vs {REFERENCE}", "rate by the goal's", "clips that reach it")
+    columns = ("version", "generation", f"vs {REFERENCE}", "rate (goal: 1)", "clips that reach it")
     missing = {f"{d.clip}: {d.reason}" for d in found[0] if d.rate_ratio is None and not d.reached}
     why = [] if found[0] else [f"no distance: {campaign.settings.goal.anchor} was not measured"]
     return (

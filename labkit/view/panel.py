@@ -78,7 +78,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             self._books = read_books(self.campaign)
             self._ledger.value = _html(recorded(self.campaign, self._books))
             chart = draw_timeline(self._books.turns, self.campaign.settings.generations)
-            self._timeline.value, self._timeline.width = png(chart), str(round(chart.get_figwidth() * DPI))
+            self._timeline.value = png(chart)
+            self._timeline.layout.max_width = f"{chart.get_figwidth() * DPI:.0f}px"
         moment = read_moment(folder)
         seen = (marks, pulse(folder), moment.runner)
         if seen != self._seen:
@@ -97,14 +98,18 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def _act(self, button: widgets.Button, act: Callable[[], str]) -> None:
         button.disabled = True
         self._said.value = _html(note(f"{button.description} ..."))
+        words = "this went wrong inside labkit: see the log of Jupyter"
         try:
             words = act()
         except LabkitError as error:
             words = str(error)
+        finally:
+            self._tell(words, button)
+
+    def _tell(self, words: str, button: widgets.Button) -> None:
         self._said.value = _html(note(words)) if words else ""
         button.disabled = False
-        self._seen = ()
-        self._books = None
+        self._seen, self._books = (), None  # so that everything is looked at again, and buttons are what they should be
         self.refresh()
 
     def _stop_it(self) -> str:
@@ -123,7 +128,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         with Campaign.open(self.campaign.folder) as current:
             page = escape(render_report(current))
         # without any right of its own: it needs no script and no other page
-        look = Markup("width:100%;height:900px;border:1px solid #888888;background:#ffffff")
+        look = Markup("box-sizing:border-box;width:100%;height:900px;border:1px solid #888888;background:#ffffff")
         frame = Markup('<iframe sandbox="" style="{}" title="report" srcdoc="{}"></iframe>')
         self._page.value = frame.format(look, page)
         self._report.description = "Hide the report"
@@ -149,4 +154,5 @@ def _wide() -> widgets.Layout:
 
 
 def _html(markup: Markup) -> str:
-    return Fragment(markup, "monitor")._repr_html_()
+    body = Markup('<div style="line-height:1.4">{}</div>').format(markup)  # a widget's own lines stand far apart
+    return Fragment(body, "monitor")._repr_html_()
