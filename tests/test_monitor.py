@@ -1,8 +1,12 @@
 """The monitor: shows what there is, writes nothing, holds nobody up, and its buttons do what they say."""
 
 import hashlib
+import re
 import shutil
 import signal
+import socket
+import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import nbformat
 import psutil
 import pytest
 from programs import DEAD_ZONE
+from test_cli import lab_command
 from test_cli import video as video
 from test_control import slow_campaign, wait_until
 from test_lock import holder
@@ -21,6 +26,7 @@ from labkit import view
 from labkit.adopt import Decision, Verdict
 from labkit.campaign import Campaign
 from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
+from labkit.cli import main
 from labkit.notebook import run_notebook
 from labkit.propose.proposer import Proposal
 from labkit.settings import make_settings
@@ -240,6 +246,44 @@ def test_the_monitors_notebook_shows_a_picture_where_nobody_sits(recorded: Path,
     cells = [cell for cell in nbformat.read(made, as_version=4).cells if cell.cell_type == "code"]
     assert "nobody runs it" in cells[-1].outputs[-1].data["text/html"]
     assert {name for cell in cells for output in cell.outputs for name in output.get("data", {})} <= SHOWN
+
+
+# --- for people without JupyterLab -------------------------------------------------------------------------
+
+
+def test_a_dashboard_of_no_campaign_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("voila")
+    with pytest.raises(SystemExit) as left:
+        main(["dashboard", "nothing", "--runs", str(tmp_path)])
+    assert left.value.code == 2
+    assert "nothing holds no campaign" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_dashboard_serves_the_widget_and_names_no_other_host(recorded: Path) -> None:
+    pytest.importorskip("voila")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = lab_command("dashboard", "tiny", "--runs", recorded.parent, "--port", port)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == f"the monitor: http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
+        wait_until(lambda: answers(port))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=120) as page:
+            html = page.read().decode()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "application/vnd.jupyter.widget-view+json" in html
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']*""", html) == []
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_tours_candidate_is_version_0_with_one_change() -> None:

@@ -107,10 +107,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             self._tell(words, button)
 
     def _tell(self, words: str, button: widgets.Button) -> None:
-        self._said.value = _html(note(words)) if words else ""
         button.disabled = False
         self._seen, self._books = (), None  # so that everything is looked at again, and buttons are what they should be
         self.refresh()
+        self._said.value = _html(note(words)) if words else ""
 
     def _stop_it(self) -> str:
         return f"{stop(self.campaign.folder)}; it goes on exactly where it was when it is resumed"
