@@ -48,8 +48,8 @@ def _voila(notebook: Path, port: int) -> list[str]:
     return [
         sys.executable, "-m", "voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}",
         "--template=labkit", "--Voila.log_level=ERROR",
-        # others would be loaded that ask for parts of JupyterLab that are not there
-        "--VoilaConfiguration.extension_allowlist=@jupyter-widgets/jupyterlab-manager",
+        # it asks for parts of JupyterLab that are not there
+        "--VoilaConfiguration.extension_denylist=nbdime-jupyterlab",
     ]  # fmt: skip
 
 
