@@ -2,6 +2,7 @@
 
 from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, resume, show, stop
 from labkit.commands.dashboard import dashboard
+from labkit.commands.diff import diff
 from labkit.commands.programs import compare, evaluate
 from labkit.commands.tools import bench, clips, doctor, notebook
 
@@ -12,6 +13,7 @@ __all__ = [
     "clips",
     "compare",
     "dashboard",
+    "diff",
     "doctor",
     "evaluate",
     "evolve",

@@ -244,12 +244,24 @@ def propose(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> int:
-    """Write the campaign's offline HTML report."""
+    """Write the campaign's report: one offline HTML file, or Markdown; as a PDF besides."""
     from labkit.campaign import Campaign
+    from labkit.view.markdown import write_markdown
+    from labkit.view.pdf import find_chromium, write_pdf
 
+    if args.output and args.output.suffix == ".pdf":
+        raise ValueError(f"--output {args.output} names the report (.html, .md); --pdf writes the PDF beside it")
+    if args.pdf:
+        find_chromium()  # said before a report is made, not after
     with Campaign.open(run_folder(args)) as campaign:
-        path = _write_report(campaign, args.output)
-    print(json.dumps({"report": str(path)}) if args.json else path)
+        place = args.output or campaign.folder / f"report.{args.format}"
+        html = None if args.format == "md" else _write_report(campaign, place)
+        written = {"report": html or write_markdown(campaign, place)}
+        if args.pdf:
+            pdf = place.with_suffix(".pdf")
+            written["pdf"] = write_pdf(html or _write_report(campaign, place.with_suffix(".html")), pdf)
+    paths = {kind: str(path) for kind, path in written.items()}
+    print(json.dumps(paths) if args.json else "\n".join(paths.values()))
     return 0
 
 

@@ -1,29 +1,30 @@
 """The report: one HTML file that opens anywhere, offline, and starts with the answer."""
 
-import contextlib
 import hashlib
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from labkit.adopt import REFERENCE
 from labkit.campaign import Campaign, Generation
-from labkit.errors import LabkitError
 from labkit.ledger import Entry
 from labkit.view.changes import failure_blocks
 from labkit.view.code import count_changes, show_code, show_diff
 from labkit.view.fragment import chip, data_uri, note, percent, text
 from labkit.view.frames import Picture, show_frames, to_png
 from labkit.view.overview import overview
-from labkit.view.plots import DPI, Chart, plot_progress, plot_rd, png
+from labkit.view.page import template, write_whole
+from labkit.view.plots import DPI, Chart, plot_rd, png
+from labkit.view.reading import read_once
+from labkit.view.standing import plot_standing
 from labkit.view.tables import reasons, show_points
 
-BUDGET_BYTES = 8_000_000
-"""Of code and pictures (as base64) in one report: with words and tables it stays below 10 MB."""
+BUDGET_BYTES = 8_800_000
+"""Of one report; what comes last may go a little beyond it, and it still stays below 10 MB."""
+
+_WORDS_BYTES = 1_500
+"""Of a candidate in its generation, without code, pictures and rate points."""
 
 CHART_PIXELS = 860
 """Width of a chart on the page, at most."""
@@ -36,41 +37,24 @@ _NO_ROOM = "left out to keep the report small; the generation's notebook has it"
 
 def write_report(campaign: Campaign, path: Path) -> Path:
     """Write the report to `path`, whole or not at all; return the path."""
-    html = render_report(campaign)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(html, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        raise LabkitError(
-            f"cannot write the report {path}: {error.strerror}; name another place with --output"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # what cannot be written cannot be removed either
-            fresh.unlink()
-    return path
+    return write_whole(path, render_report(campaign).encode("utf-8"))
 
 
 def render_report(campaign: Campaign) -> str:
     """Return the whole report as HTML that makes no request of any kind."""
-    shelf = _Shelf()
+    campaign = read_once(campaign)
     turns = _generations(campaign)
     entries = [entry for turn in turns for entry in turn.entries]
-    charts = [
-        shelf.chart(plot_progress(campaign), f"BD-rate against {REFERENCE} by generation"),
-        shelf.chart(plot_rd(campaign), "rate against PSNR of the champion, version 0 and real encoders"),
-    ]
+    told = overview(campaign, entries)
+    words = sum(len(_styles_to_classes(str(getattr(part, "html", part)))) for part in told.values())
+    shelf = _Shelf(spent_bytes=words + _WORDS_BYTES * len(entries))
+    first = shelf.chart(plot_standing(campaign), "bits at equal PSNR by generation: versions and real encoders")
+    curves = shelf.chart(plot_rd(campaign), "rate against PSNR of the champion, version 0 and real encoders")
     sections = [_section(campaign, turn, shelf) for turn in reversed(turns)]  # the budget serves the newest first
     for turn, section in zip(reversed(turns), sections, strict=True):
         section["frames"] = [_frames(campaign, entry, shelf) for entry in turn.entries]  # and code before frames
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent),
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["shown"] = text
-    page = environment.get_template("report.html.jinja").render(
-        **overview(campaign, entries), charts=charts, generations=sections[::-1], shared=shelf.symbols()
+    page = template("report.html.jinja").render(
+        **told, first=first, curves=curves, generations=sections[::-1], shared=shelf.symbols()
     )
     return _styles_to_classes(page)
 
@@ -80,7 +64,7 @@ class _Shelf:
     """Pictures that are shown, each stored once; a picture used again costs a few bytes.
 
     Attributes:
-        spent_bytes: of the budget, for pictures here and for code.
+        spent_bytes: of the budget, for words, pictures and code.
     """
 
     spent_bytes: int = 0
@@ -107,6 +91,13 @@ class _Shelf:
     def full(self) -> bool:
         """Whether no more code or pictures should be added."""
         return self.spent_bytes > BUDGET_BYTES
+
+    def keep(self, html: Markup) -> Markup:
+        """Return a piece of the page, counted; a line in its place if no more should be added."""
+        if self.full:
+            return note(_NO_ROOM) if html else html
+        self.spent_bytes += len(_styles_to_classes(html))
+        return html
 
     def chart(self, figure: Chart, description: str) -> Markup:
         """Return the HTML that shows a chart."""
@@ -154,10 +145,10 @@ def _candidate(campaign: Campaign, turn: Generation, entry: Entry, shelf: _Shelf
         "hash": entry.candidate.hash[:12],
         "bd_rate": percent(entry.verdict.bd_rate_pct if entry.verdict else None),
         "reasons": "" if evaluation and evaluation.failure else reasons(entry),
-        "failure": failure_blocks(evaluation) if evaluation else "",
+        "failure": shelf.keep(failure_blocks(evaluation)) if evaluation else "",
         "code_title": _code_title(turn, entry),
         "code": _code(turn, entry, shelf),
-        "points": show_points(evaluation) if evaluation and evaluation.points else "",
+        "points": _points(entry, shelf),
     }
 
 
@@ -177,8 +168,13 @@ def _code(turn: Generation, entry: Entry, shelf: _Shelf) -> Markup:
     else:
         titles = f"champion v{turn.champion.version}", f"candidate {entry.number}"
         code = show_diff(turn.champion.candidate.source, source, *titles, whole=False)
-    shelf.spent_bytes += len(_styles_to_classes(code.html))
-    return code.html
+    return shelf.keep(code.html)
+
+
+def _points(entry: Entry, shelf: _Shelf) -> Markup:
+    if entry.evaluation is None or not entry.evaluation.points:
+        return Markup("")
+    return note(_NO_ROOM) if shelf.full else shelf.keep(show_points(entry.evaluation).html)
 
 
 def _frames(campaign: Campaign, entry: Entry, shelf: _Shelf) -> Markup:

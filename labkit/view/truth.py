@@ -12,6 +12,9 @@ from labkit.policy import code_quality
 from labkit.rd import METRICS, Comparison, RDCurve, RDPoint, compare
 from labkit.view.fragment import Fragment, bullets, note, percent, table
 
+MOST_ROWS = 12
+"""Versions whose code is counted, the first and the newest: each source is parsed in a process of its own."""
+
 
 def show_held_out(campaign: Campaign) -> Fragment:
     """Show each version's gain on the development clips beside that on clips that nobody tunes to."""
@@ -90,13 +93,16 @@ def show_code_quality(campaign: Campaign) -> Fragment:
     """Show what each version costs besides bits: source, time, memory; and its gain with the source charged."""
     columns = ("version", "source (bytes)", "compressed", "functions", "most complex", "modules",
                "encode", "decode", "peak (MiB)", "charged")  # fmt: skip
-    rows = [_quality_row(campaign, entry) for entry in _adopted(campaign)]
+    adopted = _adopted(campaign)
+    shown = adopted if len(adopted) <= MOST_ROWS else [adopted[0], *adopted[1 - MOST_ROWS :]]
+    rows = [_quality_row(campaign, entry) for entry in shown]
     if not rows:
         return Fragment(note("No version yet."), "code")
     legend = (
         "Most complex: McCabe's figure of one function. Encode, decode: CPU seconds per megapixel. Charged: BD-rate "
         "against the version before "
         f"with the compressed source beyond {campaign.settings.rule.free_source_bytes:,} bytes added to every file."
+        + (f" {len(adopted) - len(shown)} versions between are left out." if len(shown) < len(adopted) else "")
     )
     return Fragment(table(columns, rows, numbers=columns[1:5] + columns[6:]) + note(legend), "code")
 

@@ -1,0 +1,138 @@
+"""The notebooks in real JupyterLab, in a real browser: every cell run, widgets moved, nothing asked of another host.
+
+With LABKIT_PICTURES=FOLDER the pictures of what was seen are left there; the README's are made so.
+"""
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Lab, chromium, lab_page
+from programs import DEAD_ZONE, RAISES
+from test_campaign import Scripted
+
+from labkit.campaign import Campaign
+from labkit.notebook import run_generation
+from labkit.settings import make_settings
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="needs Chromium (apt-get install chromium)"),
+]
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The notebooks and a campaign with an adoption and a failure, laid out as in the repository."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    run = folder / "runs" / "default"
+    asked = {"clips": ["builtin:photo_pan", "builtin:shapes"], "frames": 5, "anchors": ["x265-medium"],
+             "generations": 2, "candidates": 1, "held_out": ["none"]}  # fmt: skip
+    with Campaign.start(run, make_settings(asked, "test"), Scripted(DEAD_ZONE, RAISES)) as campaign:
+        for number in range(3):
+            campaign.generation(number)
+    for number in range(3):
+        run_generation(run, number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[Lab]:
+    with lab_page(folder) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = Path(os.environ.get("LABKIT_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_wrong(lab: Lab) -> Iterator[None]:
+    """After each test: no error in the console, no request to another host."""
+    yield
+    errors, elsewhere = lab.watch.errors[:], lab.watch.elsewhere[:]
+    lab.watch.errors.clear()
+    lab.watch.elsewhere.clear()
+    assert (errors, elsewhere) == ([], [])
+
+
+OPENS = [
+    "00_start_here",
+    "01_frames",
+    "02_rate_distortion",
+    "03_lineage",
+    "04_monitor",
+    "audit",
+    "generation",
+    "report",
+]
+
+
+@pytest.mark.parametrize("name", [name for name in OPENS if (ROOT / "notebooks" / f"{name}.ipynb").exists()])
+def test_every_notebook_runs_in_jupyterlab(lab: Lab, name: str, pictures: Path) -> None:
+    lab.open(f"notebooks/{name}.ipynb")
+    lab.run_all()
+    lab.bare()
+    lab.page.screenshot(path=pictures / f"{name}.png")
+
+
+def answered(lab: Lab, act: str, expected: str, tries: int = 7) -> list[float]:
+    """Press a key so many times; return the seconds until each was answered."""
+    seconds = []
+    for _ in range(tries):
+        before = lab.page.locator(".lab-viewer").get_attribute("data-shown")
+        started = time.monotonic()
+        lab.page.keyboard.press(act)
+        lab.page.wait_for_function(expected, arg=before, timeout=60_000)
+        seconds.append(time.monotonic() - started)
+    return seconds
+
+
+MOVED = """before => {
+    const viewer = document.querySelector('.lab-viewer');
+    return viewer.dataset.shown !== before && viewer.dataset.shown === viewer.dataset.frame;
+}"""
+
+
+def test_frames_are_leafed_through_wiped_and_jumped_to(lab: Lab, pictures: Path) -> None:
+    page = lab.page
+    lab.open("notebooks/01_frames.ipynb")
+    lab.run_all()
+    page.wait_for_selector(".lab-viewer[data-shown]", timeout=60_000)
+    page.locator(".lab-coder").select_option("0")  # version 0 compiles nothing: it is decoded at once
+    page.wait_for_selector(".lab-viewer[data-coder='0']")
+    page.wait_for_selector(".lab-panel[data-role=coder][data-state=ready]", timeout=60_000)
+    assert "v0" in page.locator(".lab-panel[data-role=coder] figcaption").inner_text()
+    page.locator(".lab-frame").focus()
+    page.keyboard.press("Home")
+    page.wait_for_selector(".lab-viewer[data-shown='0']")
+    seconds = answered(lab, "ArrowRight", MOVED, tries=4) + answered(lab, "ArrowLeft", MOVED, tries=3)
+    print(f"the slider answers after {1000 * statistics.median(seconds):.0f} ms (median of {len(seconds)})")
+    page.locator(".lab-viewer").scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "frames.png")
+    page.click(".lab-mode-wipe")
+    box = page.locator(".lab-box").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 20, steps=4)
+    page.mouse.up()
+    assert page.locator(".lab-wipe").input_value() == "30"
+    page.click(".lab-mode-difference")
+    page.wait_for_selector(".lab-viewer[data-mode='difference']")
+    strip = page.locator(".lab-strip").bounding_box()
+    assert strip
+    page.locator(".lab-strip").click(position={"x": strip["width"] * 0.9, "y": strip["height"] / 2})
+    page.wait_for_selector(".lab-viewer[data-shown='4']")
+    page.locator(".lab-worst-blocks button").first.click()
+    page.wait_for_selector(".lab-block")
