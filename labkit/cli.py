@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run")
     sub.add_argument("number", type=_count, nargs="?", help="a candidate's number")
     sub.add_argument("--source", action="store_true", help="its source too, escaped; its bytes: versions/, rejected/")
-    for function in (commands.brief, commands.lessons):
+    for function in (commands.stop, commands.resume, commands.brief, commands.lessons):
         sub = command(function, runs=True)
         sub.add_argument("run")
     sub = command(commands.propose, runs=True)
@@ -165,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("notebook", type=Path)
     sub.add_argument("output", type=Path)
     sub.add_argument("-p", nargs=2, action="append", metavar=("NAME", "VALUE"), help="a parameter of the notebook")
+    sub = command(commands.dashboard, runs=True)
+    sub.add_argument("run", nargs="?", help="a campaign (the newest)")
+    sub.add_argument("--port", type=_positive, default=8866, help="8866")
     command(commands.doctor, runs=True)
     sub = command(commands.bench)
     sub.add_argument("benchmark", nargs="?", help="which one; none lists them")

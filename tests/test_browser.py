@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Lab, browser, chromium, lab_page
+from browser import Lab, chromium, lab_page
 from programs import DEAD_ZONE, RAISES
 from test_campaign import Scripted
 

@@ -59,6 +59,11 @@ class TestHabits:
 
     def test_cells_are_thin(self, path: Path) -> None:
         for cell in code_cells(read(path)):
+            if cell.source.startswith("%%candidate "):  # a codec, not a part of the notebook: its own tests look at it
+                continue
+            if cell.source.startswith("%"):
+                assert cell.source == "%load_ext labkit.magic"
+                continue
             assert len(cell.source.splitlines()) <= MOST_LINES
             assert max(map(len, cell.source.splitlines())) <= MOST_COLUMNS, "a longer line is cut off on the page"
             tree = ast.walk(ast.parse(cell.source))
@@ -119,3 +124,4 @@ def test_every_notebook_runs_from_a_fresh_kernel(tmp_path: Path, lab_home: Path)
                 assert output.output_type != "error"
                 assert set(output.get("data", {})) <= SHOWN, cell.source
     assert "no pictures are kept" in json.dumps(read(made[-1]))
+    assert "this very program has been tried in this campaign already" in json.dumps(read(made[-1]))

@@ -1,6 +1,7 @@
 """What each command of the command line does."""
 
-from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, show
+from labkit.commands.campaigns import audit, brief, evolve, lessons, propose, report, resume, show, stop
+from labkit.commands.dashboard import dashboard
 from labkit.commands.diff import diff
 from labkit.commands.programs import compare, evaluate
 from labkit.commands.tools import bench, clips, doctor, notebook
@@ -11,6 +12,7 @@ __all__ = [
     "brief",
     "clips",
     "compare",
+    "dashboard",
     "diff",
     "doctor",
     "evaluate",
@@ -19,5 +21,7 @@ __all__ = [
     "notebook",
     "propose",
     "report",
+    "resume",
     "show",
+    "stop",
 ]

@@ -156,6 +156,28 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
+def stop(args: argparse.Namespace) -> int:
+    """Stop a campaign that runs elsewhere, as Ctrl-C would; `labkit resume` goes on exactly where it was."""
+    from labkit.campaign import Campaign
+    from labkit.campaign.control import stop as interrupt
+
+    with Campaign.open(run_folder(args)) as campaign:
+        done = interrupt(campaign.folder)
+    print_json(asdict(done)) if args.json else print(done)
+    return 0
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a campaign that was stopped, as a process of its own that needs no terminal."""
+    from labkit.campaign import Campaign
+    from labkit.view.resuming import resume_run
+
+    with Campaign.open(run_folder(args)) as campaign:
+        done = resume_run(campaign)
+    print_json({"pid": done.pid, "log": str(done.log)}) if args.json else print(done)
+    return 0
+
+
 def brief(args: argparse.Namespace) -> int:
     """Print what a proposer would be told now: the prompt, and its size by section."""
     from labkit.campaign import Campaign

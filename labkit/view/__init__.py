@@ -7,12 +7,15 @@ from labkit.view.code import show_code, show_diff
 from labkit.view.diary import show_diary
 from labkit.view.exchanges import show_exchanges
 from labkit.view.frames import show_frames
-from labkit.view.opening import open_run
+from labkit.view.live import monitor, run_campaign
+from labkit.view.monitor_page import show_monitor
+from labkit.view.opening import open_run, start_tour
 from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.reproduce import command
 from labkit.view.standing import plot_standing, show_standing
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
+from labkit.view.timeline import plot_timeline
 from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_held_out, show_metrics
 from labkit.view.viewer import explore_frames
 
@@ -20,10 +23,13 @@ __all__ = [
     "command",
     "draw_rd",
     "explore_frames",
+    "monitor",
     "open_run",
     "plot_progress",
     "plot_rd",
     "plot_standing",
+    "plot_timeline",
+    "run_campaign",
     "show_answer",
     "show_audit",
     "show_bd_rates",
@@ -45,7 +51,9 @@ __all__ = [
     "show_held_out",
     "show_isolation",
     "show_metrics",
+    "show_monitor",
     "show_points",
     "show_rates",
     "show_standing",
+    "start_tour",
 ]

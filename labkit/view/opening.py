@@ -30,8 +30,13 @@ def open_run(runs: str | Path, campaign: str = "") -> Campaign:
         raise NoCampaignError(f"{folder} holds no campaign {campaign!r}; there are: {names}")
     if recorded:
         return Campaign.open(folder / campaign if campaign else recorded[-1].parent)
-    tour = Campaign.start(folder / TOUR, make_settings(_SMALL, TOUR))
+    tour = start_tour(folder)
     print(f"no campaign in {folder} yet: a small one is made, about ten seconds")
     for number in range(tour.settings.generations + 1):
         tour.generation(number)
     return tour
+
+
+def start_tour(runs: str | Path) -> Campaign:
+    """Return the small campaign of the tour, made but not run if it is not there yet."""
+    return Campaign.start(Path(runs) / TOUR, make_settings(_SMALL, TOUR))

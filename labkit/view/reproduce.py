@@ -15,17 +15,26 @@ _SECTIONS = ("rule", "limits", "claude", "goal", "robustness", "stagnation")
 
 def command(settings: Settings, folder: Path) -> str:
     """Return the command that runs the same campaign again."""
-    words = ["./lab", "evolve", "--name", folder.name]
+    return shlex.join(["./lab", *arguments(settings, folder)])
+
+
+def arguments(settings: Settings, folder: Path, file: str = "campaign.toml") -> list[str]:
+    """Return its words after `./lab`.
+
+    Args:
+        file: that holds the text of `settings_file`, if there is any.
+    """
+    words = ["evolve", "--name", folder.name]
     if folder.resolve().parent != ROOT / "runs":
         words += ["--runs", str(folder.resolve().parent)]
     default = Settings()
     if settings_file(settings):
-        words += ["--settings", "campaign.toml"]
+        words += ["--settings", file]
     for key in Settings.model_fields:
         value = getattr(settings, key)
         if key not in _SECTIONS and value != getattr(default, key):
             words += [f"--{'no-' if value is False else ''}{key.replace('_', '-')}", *_words(key, value)]
-    return shlex.join(words)
+    return words
 
 
 def _words(key: str, value: Any) -> list[str]:
