@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from labkit.campaign import Campaign
 from labkit.ledger import Entry
 from labkit.view.fragment import Fragment, note, table
+from labkit.view.node import counted
 from labkit.view.plots import DPI, Chart, message
 
 _MOST_NUMBERS = 20
@@ -41,11 +42,9 @@ def show_failure_classes(campaign: Campaign) -> Fragment:
 def _outcomes(entries: Sequence[Entry]) -> str:
     if not entries:
         return "Nothing is recorded yet."
-    outcomes = [entry.outcome for entry in entries]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
     stopped = sum(bool(entry.evaluation and entry.evaluation.stopped) for entry in entries)
     early = f"; {stopped} stopped early with the proof that they could not win" if stopped else ""
-    return f"{len(entries)} candidates: {counts}{early}."
+    return f"{counted(entries)}{early}."
 
 
 def _bar(share: float) -> Markup:

@@ -84,35 +84,63 @@ const SHAPES = {
   cross: (x, y) => `M${x - 4} ${y - 4}l8 8M${x + 4} ${y - 4}l-8 8`,
 };
 
-function showTip(root, tip, point, x, y) {
+const REACH = 16, TOGETHER = 7, MOST = 3;
+
+function showTip(root, tip, near) {
   tip.replaceChildren();
-  point.lines.forEach((line, i) => div(tip, "", i ? "" : "font-weight:bold", line));
+  for (const [i, one] of near.entries()) {
+    const box = div(tip, "", i ? "border-top:1px solid #bbbbbb;margin-top:4px;padding-top:4px" : "");
+    one.point.lines.forEach((line, j) => div(box, "", j ? "" : `font-weight:bold;border-left:10px solid ${one.colour};padding-left:6px`, line));
+  }
   tip.style.display = "block";
-  const scale = root.querySelector("svg").clientWidth / W, left = x * scale;
-  const beside = left + 16 + tip.offsetWidth < root.clientWidth ? left + 16 : left - 16 - tip.offsetWidth;
+  const { x, y } = near[0], scale = root.querySelector("svg").clientWidth / W, left = x * scale;
+  const beside = left + 18 + tip.offsetWidth < root.clientWidth ? left + 18 : left - 18 - tip.offsetWidth;
   tip.style.left = `${Math.max(0, beside)}px`;
   tip.style.top = `${Math.max(0, Math.min(y * scale - 20, H * scale - tip.offsetHeight))}px`;
+  for (const one of near) one.ring.setAttribute("stroke", INK);
 }
 
-function drawCurve(root, svg, tip, one, scale) {
+function hideTip(tip, placed) {
+  tip.style.display = "none";
+  for (const one of placed) one.ring.removeAttribute("stroke");
+}
+
+// The nearest point answers, with those that lie on it: marks of near coders cover each other.
+function listen(root, svg, tip, placed) {
+  const at = (x, y, reach) => {
+    const away = (one) => Math.hypot(one.x - x, one.y - y);
+    const [first] = placed.toSorted((a, b) => away(a) - away(b));
+    hideTip(tip, placed);
+    if (away(first) > reach) return;
+    const near = placed.filter((one) => Math.hypot(one.x - first.x, one.y - first.y) <= TOGETHER);
+    showTip(root, tip, [first, ...near.filter((one) => one !== first)].slice(0, MOST));
+  };
+  svg.addEventListener("mousemove", (event) => {
+    const box = svg.getBoundingClientRect(), scale = W / box.width;
+    at((event.clientX - box.left) * scale, (event.clientY - box.top) * scale, REACH);
+  });
+  svg.addEventListener("mouseleave", () => hideTip(tip, placed));
+  for (const one of placed) {
+    one.ring.addEventListener("focus", () => { hideTip(tip, placed); showTip(root, tip, [one]); });
+    one.ring.addEventListener("blur", () => hideTip(tip, placed));
+  }
+}
+
+function drawCurve(svg, one, scale) {
   const group = add(svg, "g", { class: "lab-curve", "data-coder": one.label });
   const path = one.points.map((p, i) => `${i ? "L" : "M"}${scale.x(p.x)} ${scale.y(p.y)}`).join("");
   add(group, "path", { d: path, fill: "none", stroke: one.colour, "stroke-width": one.width, "stroke-dasharray": one.dash });
-  for (const point of one.points) {
-    const x = scale.x(point.x), y = scale.y(point.y), hollow = one.shape === "cross";
-    const look = hollow ? { fill: "none", stroke: one.colour, "stroke-width": 2 } : { fill: one.colour };
-    const mark = add(group, "path", { d: SHAPES[one.shape](x, y), ...look });
-    // a ring that is easier to hit than the mark
-    const hit = add(group, "circle", {
-      class: "lab-point", cx: x, cy: y, r: 9, fill: "transparent", tabindex: 0, role: "img",
-      "aria-label": point.lines.join(", "), "data-coder": one.label, "data-qp": point.qp, style: "cursor:crosshair;outline:none",
+  return one.points.map((point) => {
+    const x = scale.x(point.x), y = scale.y(point.y);
+    const look = one.shape === "cross" ? { fill: "none", stroke: one.colour, "stroke-width": 2 } : { fill: one.colour };
+    add(group, "path", { d: SHAPES[one.shape](x, y), ...look });
+    // drawn around the mark that is pointed at; the keyboard comes here too
+    const ring = add(group, "circle", {
+      class: "lab-point", cx: x, cy: y, r: 8, fill: "transparent", tabindex: 0, role: "img",
+      "aria-label": point.lines.join(", "), "data-coder": one.label, "data-qp": point.qp, style: "outline:none",
     });
-    const on = () => { showTip(root, tip, point, x, y); hit.setAttribute("stroke", INK); };
-    const off = () => { tip.style.display = "none"; hit.removeAttribute("stroke"); };
-    for (const event of ["mouseenter", "focus"]) hit.addEventListener(event, on);
-    for (const event of ["mouseleave", "blur"]) hit.addEventListener(event, off);
-    mark.setAttribute("pointer-events", "none");
-  }
+    return { x, y, point, ring, colour: one.colour };
+  });
 }
 
 function drawLegend(root, series) {
@@ -143,7 +171,7 @@ function draw(root, chart) {
     const tip = div(root, "lab-tip", "display:none;position:absolute;z-index:5;pointer-events:none;background:#ffffff;" +
       `color:${INK};border:1px solid #777777;border-radius:4px;padding:6px 9px;font-size:12px;line-height:1.45;` +
       "white-space:nowrap;box-shadow:0 2px 6px rgba(0,0,0,0.25)");
-    for (const one of drawn) drawCurve(root, svg, tip, one, scale);
+    listen(root, svg, tip, drawn.flatMap((one) => drawCurve(svg, one, scale)));
     drawLegend(root, drawn);
   }
   for (const line of chart.notes) div(root, "lab-note", "padding:2px 10px 6px 10px", line);

@@ -135,7 +135,7 @@ def comparison(curves: Curves, test: str, reference: str, held_out: set[str]) ->
     clips = [compared.clip for compared in found["psnr_db"]]
     rows = [(f"{clip} (held out)" if clip in held_out else clip, *_cells(found, clip)) for clip in clips]
     groups = {
-        "mean": [c for c in clips if c not in held_out],
+        "mean, development clips": [c for c in clips if c not in held_out],
         "mean, held-out clips": [c for c in clips if c in held_out],
     }
     rows += [(name, *_means(found, members)) for name, members in groups.items() if members]

@@ -12,9 +12,9 @@ from labkit.ledger import HELD_OUT_ROLE, Entry
 from labkit.rd import METRICS
 from labkit.view.bits import draw_bits
 from labkit.view.curves import clips_of, coders_of, comparison, usual_coders
-from labkit.view.fragment import Fragment, note
+from labkit.view.fragment import Fragment, image, note
 from labkit.view.node import difference, met_by, name_of, whole_entry
-from labkit.view.plots import Curves, png
+from labkit.view.plots import DPI, Curves, png
 from labkit.view.seat import person_sits
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rd_controls(curves: Curves, held_out: set[str]) -> "ipywidgets.VBox":
     reference.value = REFERENCE if REFERENCE in curves else next(iter(curves))
     chart = HoverCurves(layout=w.Layout(width="770px"))
     chart.add_class("lab-rd-chart")
-    table, bits = w.HTML(), w.Image(format="png", layout=w.Layout(max_width="100%", object_fit="contain"))
+    table, bits = w.HTML(), w.HTML()
     table.add_class("lab-bd-table")
     bits.add_class("lab-bits")
 
@@ -60,7 +60,8 @@ def rd_controls(curves: Curves, held_out: set[str]) -> "ipywidgets.VBox":
         table.value = html(comparison(curves, test.value, reference.value, held_out))
 
     def spend() -> None:
-        bits.value = png(draw_bits(curves, test.value, (clip.value,)))
+        drawn = draw_bits(curves, test.value, (clip.value,))
+        bits.value = image(png(drawn), f"where the bits of {test.value} go", round(drawn.get_figwidth() * DPI))
 
     on(redraw, clip, metric, coders)
     on(compare, test, reference)
@@ -93,8 +94,8 @@ def on(act: Callable[[], None], *widgets: Any) -> None:
 
 
 def html(markup: Markup) -> str:
-    """Return what an HTML widget shows, as a cell's value would show it."""
-    return Fragment(markup, "")._repr_html_()
+    """Return what an HTML widget shows, as a cell's value would show it: the widget's own lines stand far apart."""
+    return Fragment(Markup('<div style="line-height:1.45">{}</div>').format(markup), "")._repr_html_()
 
 
 def explore_lineage(campaign: Campaign) -> "ipywidgets.VBox | Fragment":
@@ -117,7 +118,7 @@ def lineage_controls(campaign: Campaign, entries: Sequence[Entry]) -> "ipywidget
     )
     node.value = right.value = latest.number
     left.value = (met[latest.number] or entries[0]).number
-    shown, diff = w.HTML(layout=w.Layout(width="100%")), w.HTML(layout=w.Layout(width="100%"))
+    shown, diff = w.HTML(layout=w.Layout(width="98%")), w.HTML(layout=w.Layout(width="98%"))
     shown.add_class("lab-entry-shown")
     diff.add_class("lab-diff")
 
@@ -125,7 +126,7 @@ def lineage_controls(campaign: Campaign, entries: Sequence[Entry]) -> "ipywidget
         shown.value = html(whole_entry(campaign, entries[node.value], met[node.value]))
 
     def compare() -> None:
-        diff.value = difference(entries[left.value], entries[right.value])._repr_html_()
+        diff.value = html(difference(entries[left.value], entries[right.value]).html)
 
     on(show, node)
     on(compare, left, right)

@@ -31,6 +31,13 @@ def met_by(entries: Sequence[Entry]) -> dict[int, Entry | None]:
     return met
 
 
+def counted(entries: Sequence[Entry]) -> str:
+    """Return how many candidates there are, and what became of them: "3 candidates: 1 adopted, 2 failed"."""
+    outcomes = [entry.outcome for entry in entries]
+    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
+    return f"{len(entries)} {'candidate' if len(entries) == 1 else 'candidates'}: {counts or 'none yet'}"
+
+
 def name_of(entry: Entry) -> str:
     """Return what a candidate is called in a sentence: "v4 (candidate 10)" or "candidate 9"."""
     return f"candidate {entry.number}" if entry.version is None else f"v{entry.version} (candidate {entry.number})"
@@ -145,4 +152,6 @@ def difference(old: Entry, new: Entry) -> Fragment:
     sources = old.candidate.source, new.candidate.source
     shown = show_diff(*sources, name_of(old), name_of(new))
     words = f"{name_of(new)} against {name_of(old)}: {count_changes(*sources)}"
-    return Fragment(note(words) + shown.html, shown.title)
+    # a program is a thousand lines: the page stays one that can be leafed through
+    box = Markup('<div style="max-height:600px;overflow:auto;border:1px solid rgba(127,127,127,0.35)">{}</div>')
+    return Fragment(note(words) + box.format(shown.html), shown.title)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from labkit.adopt import REFERENCE, mean_bd_rate, versus
@@ -20,6 +20,7 @@ from labkit.campaign import Campaign, Generation
 from labkit.jail.wire import printable
 from labkit.ledger import HELD_OUT_ROLE, Entry
 from labkit.rd import METRICS, RDCurve, RDPoint
+from labkit.view.axes import log_axis, percent_axis
 
 DPI = 80
 """Of what a notebook and the report show: sharp enough to read, small enough to keep."""
@@ -43,8 +44,7 @@ COLOURS = {
 _MARKERS = {"champion": "o", "version 0": "."}
 _CANDIDATE_MARKERS, _CANDIDATE_LINES = "DsvP^X<>h*", ("-", ":", "-.", "--")
 _ANCHOR_MARKER = "x"
-_LINEAR_PCT = 200
-_TICKS_PCT = (-95, -90, -80, -65, -50, -30, 0, 50, 100, 200, 400, 900, 1900, 4900, 9900, 99900)
+_MANY = 100
 _COLUMN_INCHES, _ROW_INCHES = 5.4, 3.7
 
 
@@ -191,11 +191,10 @@ def _finish_rd(axes: Axes, clip: str, metric: str) -> None:
     axes.set_title(plain(clip), fontsize=11)
     axes.set_xlabel("rate (kbps, log scale)")
     axes.set_ylabel(quality_label(metric))
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 8 else (1, 1.5, 2, 3, 4, 5, 7)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    if not axes.lines:
+        missing = f"no {METRICS[metric]} here:\nmeasured before there was one, or a small clip"
+        axes.text(0.5, 0.5, missing, ha="center", va="center", transform=axes.transAxes, fontsize=10)
+    log_axis(axes)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.7)
 
 
@@ -219,7 +218,15 @@ def plot_progress(campaign: Campaign, anchor: str = REFERENCE) -> Chart:
         if dots:
             numbers, values = zip(*dots, strict=True)
             face = colour if adopted else "none"
-            axes.scatter(numbers, values, s=36, edgecolors=colour, facecolors=face, label=label, zorder=3)
+            axes.scatter(
+                numbers,
+                values,
+                s=36 if len(rated) < _MANY else 9,
+                edgecolors=colour,
+                facecolors=face,
+                label=label,
+                zorder=3,
+            )
     last = campaign.next_number - 1
     _draw_champions(axes, rated, last, "champion", "-")
     _draw_champions(axes, _held_out(campaign, anchor), last, "champion, held-out clips", "--")
@@ -261,20 +268,8 @@ def _draw_champions(axes: Axes, rated: Sequence[tuple[Entry, float]], last: int,
     if steps:
         steps.append((max(last, steps[-1][0]), steps[-1][1]))
         numbers, values = zip(*steps, strict=True)
-        axes.step(numbers, values, where="post", color=COLOURS["champion"], linestyle=line, label=label)
-
-
-def percent_axis(axes: Axes) -> None:
-    """Set the upright axis for BD-rates: by the ratio of the bits once there is more than three times as many.
-
-    A beginner's +1000 % would else leave no room to tell -20 % from +20 %.
-    """
-    if axes.get_ylim()[1] > _LINEAR_PCT:
-        axes.set_yscale("function", functions=(lambda pct: np.log1p(pct / 100), lambda ln: 100 * np.expm1(ln)))
-        axes.yaxis.set_major_locator(FixedLocator(_TICKS_PCT))
-        axes.margins(y=0.08)
-        axes.autoscale_view()
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+,.0f} %" if value else "0 %"))
+        axes.step(numbers, values, where="post", color=COLOURS["champion"], linestyle=line, label=label,
+                  zorder=4 if len(steps) > _MANY / 4 else 2)  # fmt: skip
 
 
 def message(line: str) -> Chart:

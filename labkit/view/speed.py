@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from labkit.adopt import REFERENCE, mean_bd_rate, versus
 from labkit.campaign import Campaign
 from labkit.candidate import Evaluation
 from labkit.rd import RDPoint
+from labkit.view.axes import log_axis, percent_axis
 from labkit.view.curves import coders_of
 from labkit.view.fragment import Fragment, note, percent, table
-from labkit.view.plots import DPI, Chart, message, percent_axis, plain, styles_of
+from labkit.view.plots import DPI, Chart, message, plain, styles_of
 
 _BYTES_A_PIXEL = 1.5
 """Of 4:2:0 in 8 bits."""
@@ -132,7 +132,7 @@ def _draw(axes: Axes, found: Sequence[Speed], what: str) -> None:
             axes.annotate(plain(name), (x, y), xytext=(8, -14 if lower else 4), textcoords="offset points", fontsize=9)
     axes.set_xscale("log")
     axes.margins(x=0.2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    log_axis(axes)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.7)
 
 

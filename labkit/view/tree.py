@@ -7,7 +7,7 @@ from markupsafe import Markup
 from labkit.campaign import Campaign
 from labkit.ledger import Entry
 from labkit.view.fragment import Fragment, chip, note, percent, text
-from labkit.view.node import met_by, whole_entry
+from labkit.view.node import counted, met_by, whole_entry
 from labkit.view.tables import reasons
 
 OPEN_VERSIONS = 6
@@ -49,12 +49,10 @@ def show_lineage(campaign: Campaign, whole: int = WHOLE) -> Fragment:
 
 
 def _summary(campaign: Campaign, entries: Sequence[Entry]) -> str:
-    outcomes = [entry.outcome for entry in entries]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
     state = "complete" if campaign.complete else f"generation {campaign.next_number} is not complete or not begun"
     return (
-        f"{len(entries)} candidates: {counts}; {state} ({campaign.settings.generations} generations were asked for). "
-        "Each line opens."
+        f"{counted(entries)}; {state} ({campaign.settings.generations} generations were asked for). "
+        "Each line opens; percent is the rate at equal PSNR against the version that it met, negative is better."
     )
 
 
@@ -105,7 +103,8 @@ def _line(entry: Entry, body: Markup) -> Markup:
         '<details class="lab-node" data-number="{}"><summary style="{}">{} <b>{}</b>, gen {}{}: {}</summary>'
         '<div style="{}">{}</div></details>'
     )
-    figure = f", {percent(gain)}" if gain is not None else ""
+    early = ", stopped early" if entry.evaluation and entry.evaluation.stopped else ""
+    figure = f", {percent(gain)}" if gain is not None else early
     return pattern.format(
         entry.number, _SUMMARY, chip(entry.outcome), name, entry.generation, figure, text(shown), _BODY, body
     )

@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 from labkit.adopt import REFERENCE
 from labkit.campaign import Campaign
 from labkit.ledger import Entry
+from labkit.view.axes import percent_axis
 from labkit.view.node import met_by
-from labkit.view.plots import COLOURS, DPI, Chart, message, percent_axis, rated_entries
+from labkit.view.plots import COLOURS, DPI, Chart, message, rated_entries
 
 _NAMED = 12
 
@@ -55,7 +56,8 @@ def _draw_nodes(axes: Axes, entries: Sequence[Entry], rated: dict[int, float]) -
         of = [e for e in entries if e.number in rated and (e.version is not None) is adopted]
         face = colour if adopted else "#ffffff"
         axes.scatter([e.generation for e in of], [rated[e.number] for e in of], s=size, facecolors=face,
-                     edgecolors=colour, linewidths=1.5, zorder=3, label=label if of else None)  # fmt: skip
+                     edgecolors=colour, linewidths=1.5, zorder=4 if adopted else 3,
+                     label=label if of else None)  # fmt: skip
     versions = [entry for entry in entries if entry.version is not None and entry.number in rated]
     for entry in versions[-1 :: -max(1, len(versions) // _NAMED)]:
         axes.annotate(f"v{entry.version}", (entry.generation, rated[entry.number]), xytext=(0, -15),
