@@ -181,6 +181,9 @@ def test_controls_show_any_one_and_any_two(campaign: Campaign) -> None:
     assert "v1 (candidate 1) against v0 (candidate 0)" in diff.value
     found["lab-entry"].value = 3
     assert "failed: raised" in shown.value
+    assert "code of candidate 3" not in shown.value
+    found["lab-whole"].value = True
+    assert "code of candidate 3" in shown.value
     found["lab-left"].value = 4
     assert "v1 (candidate 1) against candidate 4" in diff.value
     harmless(shown.value)

@@ -118,19 +118,21 @@ def lineage_controls(campaign: Campaign, entries: Sequence[Entry]) -> "ipywidget
     )
     node.value = right.value = latest.number
     left.value = (met[latest.number] or entries[0]).number
+    whole = w.Checkbox(value=False, description="whole programs: unchanged lines too", indent=False)
+    whole.add_class("lab-whole")  # a thousand lines take half a second to highlight, send and lay out
     shown, diff = w.HTML(layout=w.Layout(width="98%")), w.HTML(layout=w.Layout(width="98%"))
     shown.add_class("lab-entry-shown")
     diff.add_class("lab-diff")
 
     def show() -> None:
-        shown.value = html(whole_entry(campaign, entries[node.value], met[node.value]))
+        shown.value = html(whole_entry(campaign, entries[node.value], met[node.value], whole.value))
 
     def compare() -> None:
-        diff.value = html(difference(entries[left.value], entries[right.value]).html)
+        diff.value = html(difference(entries[left.value], entries[right.value], whole.value).html)
 
-    on(show, node)
-    on(compare, left, right)
-    return w.VBox([node, shown, left, right, diff], layout=w.Layout(width="100%"))
+    on(show, node, whole)
+    on(compare, left, right, whole)
+    return w.VBox([node, whole, shown, left, right, diff], layout=w.Layout(width="100%"))
 
 
 def _entry_name(entry: Entry) -> str:

@@ -147,10 +147,14 @@ def show_difference(campaign: Campaign, old: str | int = "", new: str | int = ""
     return difference(left, right)
 
 
-def difference(old: Entry, new: Entry) -> Fragment:
-    """Return how much the code of two entries differs, and both side by side."""
+def difference(old: Entry, new: Entry, whole: bool = True) -> Fragment:
+    """Return how much the code of two entries differs, and both side by side.
+
+    Args:
+        whole: carry the unchanged lines too, folded.
+    """
     sources = old.candidate.source, new.candidate.source
-    shown = show_diff(*sources, name_of(old), name_of(new))
+    shown = show_diff(*sources, name_of(old), name_of(new), whole)
     words = f"{name_of(new)} against {name_of(old)}: {count_changes(*sources)}"
     # a program is a thousand lines: the page stays one that can be leafed through
     box = Markup('<div style="max-height:600px;overflow:auto;border:1px solid rgba(127,127,127,0.35)">{}</div>')
