@@ -168,6 +168,7 @@ def test_a_slot_that_nobody_fills_is_an_alert(tmp_path: Path) -> None:
         assert "slot 1: the script has ended" in [alert.text for alert in campaign.ledger.alerts()]
 
 
+@pytest.mark.slow
 def test_a_campaign_can_begin_without_a_champion(tmp_path: Path) -> None:
     campaign, script = run_all(tmp_path / "none", INTRA, DEAD_ZONE, start="", generations=2)
     with campaign:
@@ -176,6 +177,7 @@ def test_a_campaign_can_begin_without_a_champion(tmp_path: Path) -> None:
         assert "no champion to beat" in campaign.entry(0).verdict.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_raw_copy_is_measured_and_loses_with_the_reason(tmp_path: Path) -> None:
     campaign, _ = run_all(tmp_path / "raw", RAW, generations=1)
     with campaign:
@@ -244,16 +246,12 @@ def below(pid: int) -> list[psutil.Process]:
 
 
 def assert_all_end(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == [], "processes of a killed campaign stayed behind"
 
 
-SIGNALS = [pytest.param(signal.SIGKILL, id="SIGKILL")] + [
-    pytest.param(number, id=number.name, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGTERM)
-]
-
-
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_a_killed_generation_resumes_with_nothing_lost_or_doubled(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "run"
     process = start_slow(folder)
@@ -298,6 +296,7 @@ class Crashes(Campaign):
         super()._settle(number)
 
 
+@pytest.mark.slow
 def test_a_crash_between_verdicts_and_git_is_mended_by_the_next_process(tmp_path: Path) -> None:
     folder, both = tmp_path / "run", Scripted(DEAD_ZONE, PACKED)
     asked = settings(generations=1, candidates=2, anchors=[])

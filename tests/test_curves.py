@@ -1,7 +1,6 @@
 """Curves, BD-rates, bits and speed of any coders: what the charts and controls hold is what the ledger holds."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from labkit.campaign import Campaign
 from labkit.notebook import NOTEBOOKS, run_notebook
 from labkit.rd import METRICS, RDCurve, bd_rate
 from labkit.settings import make_settings
-from labkit.view import explore, plots, seat
+from labkit.view import explore, plots
 from labkit.view.bits import draw_bits
 from labkit.view.curves import clips_of, coders_of, comparison, missing_name, usual_coders
 from labkit.view.fragment import Fragment
@@ -266,20 +265,6 @@ def test_nobody_sits_before_a_test_so_a_line_stands_in_for_the_controls(campaign
     shown = view.explore_rd(campaign)
     assert isinstance(shown, Fragment)
     assert "JupyterLab" in shown.html
-
-
-@pytest.mark.parametrize(
-    ("parent", "own", "sits"),
-    [({}, {}, False), ({}, {seat.SESSION: "a.ipynb"}, True), ({}, {"SERVER_SOFTWARE": "voila/0.5"}, True),
-     ({seat.SESSION: "a.ipynb"}, {seat.SESSION: "a.ipynb"}, False)],
-)  # fmt: skip
-def test_a_person_sits_where_a_server_made_the_session(parent: dict[str, str], own: dict[str, str], sits: bool) -> None:
-    """A parent process starts the kernel's process, each with an environment of its own."""
-    inner = "from labkit.view.seat import person_sits; print(person_sits())"
-    outer = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}], env=os.environ | {own!r})"
-    clean = {name: value for name, value in os.environ.items() if name not in (seat.SESSION, "SERVER_SOFTWARE")}
-    done = subprocess.run([sys.executable, "-c", outer], env=clean | parent, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(sits)
 
 
 def test_a_kernel_that_draws_does_not_load_widgets() -> None:

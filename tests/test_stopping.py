@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_pause_of_two_hours_at_once(tmp_path: Path) -> None:
         assert "again in 7,200.0 s (attempt 2 of 3)" in line(process)
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=10)
+        out, errors = process.communicate(timeout=60)
     assert time.monotonic() - pressed < 4
     assert process.returncode == -signal.SIGINT
     assert errors.endswith("KeyboardInterrupt\n")
@@ -94,7 +94,7 @@ def test_ctrl_c_in_mid_stream_books_what_had_arrived(tmp_path: Path) -> None:
     with ClaudeServer([slow]) as server, child(server.url, tmp_path / "journal.json") as process:
         assert int(line(process)) > 200
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=10)
+        out, errors = process.communicate(timeout=60)
     assert out.endswith("recording cut\n")
     assert errors.endswith("KeyboardInterrupt\n")
     assert list(tmp_path.iterdir()) == []

@@ -87,7 +87,7 @@ def _of_entry(recorded: Recorded, entry: Entry) -> tuple[list[Finding], list[Kep
         points = evaluation.points if evaluation else ()
         there = {point: path for point in points if (path := keep.path(point.clip, point.qp, ".lkv")).exists()}
         for point, path in there.items():
-            container = _read(path, point)
+            container = read_recorded(path, point)
             if isinstance(container, str):
                 findings.append(failed(_shown(recorded, path), container))
             else:
@@ -112,7 +112,7 @@ def _shown(recorded: Recorded, path: Path) -> str:
     return str(path.relative_to(recorded.folder))
 
 
-def _read(path: Path, point: RDPoint) -> Container | str:
+def read_recorded(path: Path, point: RDPoint) -> Container | str:
     """Return the container, or in what it is not the recorded one."""
     data = path.read_bytes()
     if len(data) != point.bytes:

@@ -18,9 +18,11 @@ from labkit.view.tables import show_bd_rates, show_campaign, show_generation, sh
 from labkit.view.tree import show_lineage
 from labkit.view.tree_chart import plot_lineage
 from labkit.view.truth import show_canaries, show_code_quality, show_goal, show_held_out, show_metrics
+from labkit.view.viewer import explore_frames
 
 __all__ = [
     "draw_rd",
+    "explore_frames",
     "explore_lineage",
     "explore_rd",
     "open_run",

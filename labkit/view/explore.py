@@ -15,7 +15,7 @@ from labkit.view.curves import clips_of, coders_of, comparison, usual_coders
 from labkit.view.fragment import Fragment, image, note
 from labkit.view.node import difference, met_by, name_of, whole_entry
 from labkit.view.plots import DPI, Curves, png
-from labkit.view.seat import person_sits
+from labkit.view.seat import person_watches
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -28,7 +28,7 @@ def explore_rd(campaign: Campaign) -> "ipywidgets.VBox | Fragment":
     curves = coders_of(campaign)
     if not curves:
         return Fragment(note("Nothing is measured yet: there is no curve to look at."), "curves")
-    if not person_sits():
+    if not person_watches():
         return Fragment(note(STILL), "curves")
     return rd_controls(curves, set(campaign.ledger.clips(HELD_OUT_ROLE)))
 
@@ -103,7 +103,7 @@ def explore_lineage(campaign: Campaign) -> "ipywidgets.VBox | Fragment":
     entries = campaign.ledger.entries()
     if not entries:
         return Fragment(note("Nothing is recorded yet: there is no candidate to look at."), "lineage")
-    return lineage_controls(campaign, entries) if person_sits() else Fragment(note(STILL), "lineage")
+    return lineage_controls(campaign, entries) if person_watches() else Fragment(note(STILL), "lineage")
 
 
 def lineage_controls(campaign: Campaign, entries: Sequence[Entry]) -> "ipywidgets.VBox":

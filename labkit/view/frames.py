@@ -97,11 +97,10 @@ def kept_frames(campaign: Campaign, entry: Entry) -> tuple[list[KeptFrame], list
 def _kept(path: Path, clip: Clip | None, point: RDPoint) -> KeptFrame | str:
     if clip is None or clip.hash != point.clip_hash:
         return f"{point.clip}: no picture, since the clip is not the one that was measured."
-    try:
-        with path.open("rb") as file, np.load(file) as kept:  # a damaged file would stay open otherwise
-            decoded, index = (kept["y"], kept["u"], kept["v"]), int(kept["index"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        return f"{point.clip}: no picture, {path.name} cannot be read ({type(error).__name__})."
+    picture = read_picture(path)
+    if isinstance(picture, str):
+        return f"{point.clip}: no picture, {picture}."
+    decoded, index = picture
     original = clip.frame(index)
     return KeptFrame(
         clip=point.clip,
@@ -113,6 +112,15 @@ def _kept(path: Path, clip: Clip | None, point: RDPoint) -> KeptFrame | str:
         psnr_y_db=point.frame_psnr_y_db[index],
         point=point,
     )
+
+
+def read_picture(path: Path) -> tuple[Frame, int] | str:
+    """Return the planes of the one frame that an evaluation left and its index, or why it cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file) as kept:  # a damaged file would stay open otherwise
+            return (kept["y"], kept["u"], kept["v"]), int(kept["index"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        return f"{path.name} cannot be read ({type(error).__name__})"
 
 
 def to_rgb(frame: Frame, matrix: str) -> Picture:

@@ -1,25 +1,17 @@
 """Whether a person sits before the notebook: only then is a widget worth more than a picture."""
 
 import os
-
-import psutil
-
-SESSION = "JPY_SESSION_NAME"
-"""What a Jupyter server tells the kernels of its notebooks; papermill and nbconvert set nothing of the kind."""
+import sys
 
 
-def person_sits() -> bool:
-    """Return whether this kernel belongs to a notebook that is open in a browser, or to a Voila dashboard.
+def person_watches() -> bool:
+    """Return whether the running cell was sent by a front end that draws widgets.
 
-    A campaign that was started from such a notebook hands its environment on to the kernels of its own
-    generations; nobody sits there, which shows in that their parent has the same session.
+    papermill and nbconvert run cells, too, and would leave a hole where the widget is. What tells them apart:
+    JupyterLab and its kin name the cell in each request. Voilà names itself.
     """
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return True
-    session = os.environ.get(SESSION)
-    if not session:
-        return False
-    try:
-        return bool(psutil.Process(os.getppid()).environ().get(SESSION) != session)
-    except psutil.Error:  # the parent is another user's: a server's, as JupyterHub has them
-        return True
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    parent = shell.get_parent() if shell is not None and hasattr(shell, "get_parent") else {}
+    return "cellId" in (parent or {}).get("metadata", {})
