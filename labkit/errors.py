@@ -26,6 +26,10 @@ An exception means that labkit, its user or the world is at fault; a candidate's
 class LabkitError(Exception):
     """The root; its text is one line fit to print: what, which value, what was asked, what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it; IPython asks for this."""
+        return [f"labkit: {self}"]
+
 
 class ClipError(LabkitError):
     """A video or clip that cannot be read or used."""

@@ -6,16 +6,20 @@ With LABKIT_PICTURES=FOLDER the pictures of what was seen are left there; the RE
 import os
 import shutil
 import statistics
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from browser import Lab, chromium, lab_page
-from programs import DEAD_ZONE, RAISES
+from programs import DEAD_ZONE, RAISES, SLOW
 from test_campaign import Scripted
+from test_cli import lab_command, wait_for_candidate
 
 from labkit.campaign import Campaign
+from labkit.lock import is_held
 from labkit.notebook import run_generation
 from labkit.settings import make_settings
 
@@ -136,3 +140,80 @@ def test_frames_are_leafed_through_wiped_and_jumped_to(lab: Lab, pictures: Path)
     page.wait_for_selector(".lab-viewer[data-shown='4']")
     page.locator(".lab-worst-blocks button").first.click()
     page.wait_for_selector(".lab-block")
+
+
+def test_a_point_tells_its_figures_and_another_clip_is_drawn(lab: Lab, pictures: Path) -> None:
+    page = lab.page
+    lab.open("notebooks/02_rate_distortion.ipynb")
+    lab.run_all()
+    page.locator(".lab-point[data-coder='x265-medium']").first.hover(force=True)
+    tip = page.locator(".lab-tip").first
+    tip.wait_for()
+    assert "kbps" in tip.inner_text()
+    assert "bytes" in tip.inner_text()
+    page.locator(".lab-rd-chart").first.scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "curves.png")
+    page.locator(".lab-clip select").select_option(label="shapes")
+    page.wait_for_selector(".lab-rd svg[aria-label$='on shapes']")
+
+
+def test_a_candidate_leads_to_its_reasons_and_a_diff_is_opened(lab: Lab, pictures: Path) -> None:
+    page = lab.page
+    lab.open("notebooks/03_lineage.ipynb")
+    lab.run_all()
+    node = page.locator(".lab-node[data-number='2']").first
+    node.locator("> summary").click()
+    assert "the decoder gave up" in node.inner_text()
+    page.locator(".lab-left select").select_option(index=0)
+    page.locator(".lab-right select").select_option(index=1)
+    page.wait_for_selector(".lab-diff table")
+    page.locator(".lab-diff").first.scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "lineage.png")
+
+
+def test_an_unknown_campaign_is_one_line(lab: Lab, folder: Path) -> None:
+    path = folder / "notebooks" / "unknown.ipynb"
+    notebook = nbformat.read(ROOT / "notebooks" / "03_lineage.ipynb", as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = first.source.replace('campaign = ""', 'campaign = "nowhere"')
+    assert "nowhere" in first.source
+    nbformat.write(notebook, path)
+    lab.open("notebooks/unknown.ipynb")
+    with pytest.raises(AssertionError, match="holds no campaign 'nowhere'; there are: default"):
+        lab.run_all()
+    shown = lab.page.locator(".jp-OutputArea-output").all_inner_texts()
+    assert not [text for text in shown if "Traceback" in text]
+
+
+def test_a_running_campaign_is_stopped_and_resumed(lab: Lab, folder: Path, pictures: Path) -> None:
+    run, script = folder / "runs" / "slow", folder / "slow.py"
+    script.write_text(SLOW)
+    (folder / "script").mkdir()
+    script.rename(folder / "script" / "1.py")
+    args = ("evolve", "--clips", "builtin:shapes", "--frames", 9, "--runs", folder / "runs", "--name", "slow",
+            "--anchors", "none", "--generations", 1, "--candidates", 1, "--held-out", "none", "--no-cache",
+            "--proposer", f"replay:{folder / 'script'}")  # fmt: skip
+    process = subprocess.Popen(lab_command(*args), stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for_candidate(run, process)
+        lab.open("notebooks/04_monitor.ipynb")
+        lab.run_all()
+        page = lab.page
+        page.wait_for_selector(".lab-monitor-stop:enabled", timeout=60_000)
+        page.locator(".lab-monitor").first.scroll_into_view_if_needed()
+        page.screenshot(path=pictures / "monitor.png")
+        page.locator(".lab-monitor-stop").click()
+        page.wait_for_function(SAID, arg="stopped in", timeout=120_000)
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+        process.communicate()
+    page.locator(".lab-monitor-resume").click()
+    page.wait_for_function(SAID, arg="resumed by", timeout=60_000)
+    deadline = time.monotonic() + 240
+    while is_held(run) or not (run / "report.html").exists():
+        assert time.monotonic() < deadline, (run / "resumed.log").read_text()
+        time.sleep(0.5)
+
+
+SAID = "said => document.querySelector('.lab-monitor-said')?.innerText.includes(said)"

@@ -28,7 +28,8 @@ from labkit.settings import make_settings
 from labkit.view import decoded, frames
 from labkit.view.decoded import Coder, Decoded, FrameShelf
 from labkit.view.lane import Lane
-from labkit.view.viewer import FrameViewer, person_watches
+from labkit.view.presence import attended
+from labkit.view.viewer import FrameViewer
 
 CLIP = "pan <i>$1$ & _more"
 WIDTH, HEIGHT, FRAMES = 100, 70, 3
@@ -357,7 +358,7 @@ def test_what_the_viewer_does_not_know_is_a_mistake_of_ours(campaign: Campaign) 
 
 
 def test_without_a_person_there_is_a_line_and_no_hole(campaign: Campaign) -> None:
-    assert not person_watches()
+    assert not attended()
     bundle = view.explore_frames(campaign)._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html"}
     assert "view.show_frames" in bundle["text/html"]

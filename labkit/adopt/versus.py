@@ -11,7 +11,11 @@ ROUNDING_PCT = 1e-9
 
 
 def versus(
-    evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], label: str, metric: str = "psnr_db"
+    evaluation: Evaluation,
+    reference: Mapping[str, Sequence[RDPoint]],
+    label: str,
+    metric: str = "psnr_db",
+    tested: str = "the challenger",
 ) -> tuple[Comparison, ...]:
     """Return the BD-rate of an evaluation against reference points of every clip, or why there is none.
 
@@ -19,6 +23,7 @@ def versus(
         reference: rate points by clip: a champion's (`Evaluation.by_clip`) or an anchor's.
         label: what the reference is called in a reason: "the champion", "x265-medium".
         metric: one of `labkit.rd.METRICS`.
+        tested: what the evaluation's side is called in a reason.
     """
     comparisons = []
     for clip in dict.fromkeys((*reference, *evaluation.clips)):  # a clip that one side lacks is no clip won
@@ -26,7 +31,7 @@ def versus(
         if {point.clip_hash for point in ours} != {point.clip_hash for point in theirs}:
             comparisons.append(Comparison(clip, None, "the two were not measured on the same frames"))
         else:
-            curves = RDCurve.of(label, theirs, metric), RDCurve.of("the challenger", ours, metric)
+            curves = RDCurve.of(label, theirs, metric), RDCurve.of(tested, ours, metric)
             comparisons.append(compare(*curves, clip))
     return tuple(comparisons)
 
@@ -38,10 +43,10 @@ def mean_bd_rate(by_clip: Sequence[Comparison]) -> float | None:
 
 
 def by_metric(
-    evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], label: str
+    evaluation: Evaluation, reference: Mapping[str, Sequence[RDPoint]], label: str, tested: str = "the challenger"
 ) -> dict[str, tuple[Comparison, ...]]:
     """Return what `versus` gives by each metric; the first, the overall PSNR, decides, the others are shown."""
-    return {metric: versus(evaluation, reference, label, metric) for metric in METRICS}
+    return {metric: versus(evaluation, reference, label, metric, tested) for metric in METRICS}
 
 
 def metric_conflicts(compared: Mapping[str, Sequence[Comparison]], margin_pct: float = 1.0) -> list[str]:

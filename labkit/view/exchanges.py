@@ -15,15 +15,20 @@ def show_exchanges(campaign: Campaign, generation: Generation) -> Fragment:
     """Return requests, answers and costs of a generation; the prompt and the raw answer are folded."""
     exchanges = campaign.ledger.exchanges(generation.number)
     title = f"what was asked of a model in generation {generation.number}"
+    return Fragment(told(exchanges) or note("No model was asked in this generation."), title)
+
+
+def told(exchanges: Sequence[Exchange]) -> Markup:
+    """Return requests, answers and costs of some exchanges, prompts and answers folded; nothing for none."""
     if not exchanges:
-        return Fragment(note("No model was asked in this generation."), title)
+        return Markup("")
     costs = [exchange.usd for exchange in exchanges]
     known = sum(usd for usd in costs if usd is not None)
     unknown = costs.count(None)
     words = f"{len(exchanges)} requests, {known:.4f} USD{f' and {unknown} of unknown price' if unknown else ''}"
     rows = table(_COLUMNS, map(_row, exchanges), numbers=(*_COLUMNS[4:], "slot"))
-    told = Markup("").join(_told(number, exchange) for number, exchange in enumerate(exchanges, start=1))
-    return Fragment(note(words) + rows + told, title)
+    each = Markup("").join(_told(number, exchange) for number, exchange in enumerate(exchanges, start=1))
+    return note(words) + rows + each
 
 
 def _row(exchange: Exchange) -> Sequence[object]:

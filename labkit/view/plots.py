@@ -4,21 +4,23 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import ceil, isfinite
+from math import ceil, isfinite, isinf
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from labkit.adopt import REFERENCE
+from labkit.adopt import REFERENCE, mean_bd_rate, versus
 from labkit.campaign import Campaign, Generation
 from labkit.jail.wire import printable
-from labkit.ledger import Entry
-from labkit.rd import RDPoint
+from labkit.ledger import HELD_OUT_ROLE, Entry
+from labkit.rd import METRICS, RDCurve, RDPoint
+from labkit.view.axes import log_axis, percent_axis
 
 DPI = 80
 """Of what a notebook and the report show: sharp enough to read, small enough to keep."""
@@ -30,6 +32,7 @@ COLOURS = {
     "champion": "#000000",
     "candidate": "#d55e00",
     "version 0": "#7f7f7f",
+    "version": "#595959",
     "x265-medium": "#0072b2",
     "x265-slow": "#56b4e9",
     "x264-medium": "#e69f00",
@@ -41,6 +44,7 @@ COLOURS = {
 _MARKERS = {"champion": "o", "version 0": "."}
 _CANDIDATE_MARKERS, _CANDIDATE_LINES = "DsvP^X<>h*", ("-", ":", "-.", "--")
 _ANCHOR_MARKER = "x"
+_MANY = 100
 _COLUMN_INCHES, _ROW_INCHES = 5.4, 3.7
 
 
@@ -102,8 +106,12 @@ def _final_curves(campaign: Campaign) -> Curves:
     return {label: evaluation.by_clip for label, evaluation in named.items() if evaluation}
 
 
-def draw_rd(curves: Curves) -> Chart:
-    """Draw rate points of any coders, one panel for each clip, the legend below."""
+def draw_rd(curves: Curves, metric: str = "psnr_db") -> Chart:
+    """Draw rate points of any coders, one panel for each clip, the legend below.
+
+    Args:
+        metric: one of `labkit.rd.METRICS`; SSIM and MS-SSIM are drawn in decibels.
+    """
     clips = list(dict.fromkeys(clip for by_clip in curves.values() for clip, points in by_clip.items() if points))
     if not clips:
         return message("Nothing is measured yet: there is no rate point to draw.")
@@ -113,11 +121,11 @@ def draw_rd(curves: Curves) -> Chart:
     figure = Chart(figsize=(width, _ROW_INCHES * rows + 0.7), dpi=DPI)
     figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    styles = _styles(curves)
+    styles = styles_of(curves)
     for axes, clip in zip(panels, clips, strict=False):
         for label, by_clip in curves.items():
-            _draw_curve(axes, by_clip.get(clip, ()), styles[label])
-        _finish_rd(axes, clip)
+            _draw_curve(axes, by_clip.get(clip, ()), styles[label], metric)
+        _finish_rd(axes, clip, metric)
     for axes in panels[len(clips) :]:
         axes.set_axis_off()
     _legend_below(figure)
@@ -125,7 +133,9 @@ def draw_rd(curves: Curves) -> Chart:
 
 
 @dataclass(frozen=True)
-class _Style:
+class Style:
+    """How one coder is drawn, in every chart: the colour tells the kind, marker and line tell one from another."""
+
     label: str
     colour: str
     marker: str
@@ -133,26 +143,41 @@ class _Style:
     width: float
 
 
-def _styles(curves: Iterable[str]) -> dict[str, _Style]:
+def styles_of(curves: Iterable[str]) -> dict[str, Style]:
+    """Return how each coder is drawn, by its label."""
     positions = count()
     return {label: _style(label, positions) for label in curves}
 
 
-def _style(label: str, positions: Iterator[int]) -> _Style:
-    role = next((role for role in ("champion", "candidate", "version 0") if label.startswith(role)), label)
+def _style(label: str, positions: Iterator[int]) -> Style:
+    role = next((role for role in ("champion", "candidate", "version 0", "version") if label.startswith(role)), label)
     colour = COLOURS.get(role, COLOURS["candidate"])
     if role in ("champion", "version 0"):
-        return _Style(label, colour, _MARKERS[role], "-", 1.8)
+        return Style(label, colour, _MARKERS[role], "-", 1.8)
     if label in COLOURS:
-        return _Style(label, colour, _ANCHOR_MARKER, "-" if label == REFERENCE else "--", 1.2)
+        return Style(label, colour, _ANCHOR_MARKER, "-" if label == REFERENCE else "--", 1.2)
     position = next(positions)
     marker, line = _CANDIDATE_MARKERS[position % len(_CANDIDATE_MARKERS)], _CANDIDATE_LINES[position % 4]
-    return _Style(label, colour, marker, line, 1.8)
+    return Style(label, colour, marker, line, 1.8)
 
 
-def _draw_curve(axes: Axes, points: Sequence[RDPoint], style: _Style) -> None:
-    shown = sorted((p.rate_kbps, p.psnr_db) for p in points if isfinite(p.psnr_db))
-    lossless = [p.rate_kbps for p in points if not isfinite(p.psnr_db)]
+def quality_db(point: RDPoint, metric: str) -> float:
+    """Return what a chart's upright axis shows of a point, in dB: inf for a lossless one, nan where it is unknown."""
+    return RDCurve.of("", [point], metric).psnr_db[0]
+
+
+def quality_label(metric: str) -> str:
+    """Return what a metric is called on an axis, with its unit."""
+    name = METRICS[metric]
+    if "SSIM" in name:
+        return f"{name} (dB: -10 log10(1 - {name}))"
+    return f"{'overall PSNR' if name == 'PSNR' else name} (dB)"
+
+
+def _draw_curve(axes: Axes, points: Sequence[RDPoint], style: Style, metric: str) -> None:
+    placed = sorted((p.rate_kbps, quality_db(p, metric)) for p in points)
+    shown = [pair for pair in placed if isfinite(pair[1])]
+    lossless = [rate for rate, quality in placed if isinf(quality)]
     label = plain(style.label)
     if shown:
         rates, decibels = zip(*shown, strict=True)
@@ -162,15 +187,14 @@ def _draw_curve(axes: Axes, points: Sequence[RDPoint], style: _Style) -> None:
         axes.axvline(min(lossless), color=style.colour, linestyle=":", label=f"{label} (lossless)")
 
 
-def _finish_rd(axes: Axes, clip: str) -> None:
+def _finish_rd(axes: Axes, clip: str, metric: str) -> None:
     axes.set_title(plain(clip), fontsize=11)
     axes.set_xlabel("rate (kbps, log scale)")
-    axes.set_ylabel("overall PSNR (dB)")
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 8 else (1, 1.5, 2, 3, 4, 5, 7)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel(quality_label(metric))
+    if not axes.lines:
+        missing = f"no {METRICS[metric]} here:\nmeasured before there was one, or a small clip"
+        axes.text(0.5, 0.5, missing, ha="center", va="center", transform=axes.transAxes, fontsize=10)
+    log_axis(axes)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.7)
 
 
@@ -184,11 +208,7 @@ def _legend_below(figure: Figure) -> None:
 
 def plot_progress(campaign: Campaign, anchor: str = REFERENCE) -> Chart:
     """Draw each candidate's mean BD-rate against a real encoder by generation, and the best so far."""
-    rated = [
-        (entry, value)
-        for entry in campaign.ledger.entries()
-        if entry.evaluation and (value := campaign.against(entry.evaluation, anchor)) is not None
-    ]
+    rated = rated_entries(campaign, anchor)
     if not rated:
         return message(f"No candidate has a BD-rate against {anchor} yet.")
     figure = Chart(figsize=(9.0, 3.6), dpi=DPI, layout="constrained")
@@ -198,30 +218,65 @@ def plot_progress(campaign: Campaign, anchor: str = REFERENCE) -> Chart:
         if dots:
             numbers, values = zip(*dots, strict=True)
             face = colour if adopted else "none"
-            axes.scatter(numbers, values, s=36, edgecolors=colour, facecolors=face, label=label, zorder=3)
-    _draw_champions(axes, rated, campaign.next_number - 1)
+            axes.scatter(
+                numbers,
+                values,
+                s=36 if len(rated) < _MANY else 9,
+                edgecolors=colour,
+                facecolors=face,
+                label=label,
+                zorder=3,
+            )
+    last = campaign.next_number - 1
+    _draw_champions(axes, rated, last, "champion", "-")
+    _draw_champions(axes, _held_out(campaign, anchor), last, "champion, held-out clips", "--")
     axes.axhline(0, color=COLOURS.get(anchor, "#0072b2"), linewidth=1.2, label=anchor)
     axes.set_xlabel("generation")
-    axes.set_ylabel(f"BD-rate against\n{anchor} (%, less is better)")
+    axes.set_ylabel(f"BD-rate against\n{anchor} (% of bits, less is better)")
+    percent_axis(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#dddddd", linewidth=0.7)
     figure.legend(fontsize=9, frameon=False, loc="outside right upper")
     return figure
 
 
-def _draw_champions(axes: Axes, rated: Sequence[tuple[Entry, float]], last: int) -> None:
+def rated_entries(campaign: Campaign, anchor: str) -> list[tuple[Entry, float]]:
+    """Return the candidates with their mean BD-rate against an anchor, percent; those without a number are left out."""
+    points = campaign.ledger.anchors().get(anchor, {})  # read once: there may be hundreds of candidates
+    return [
+        (entry, value)
+        for entry in campaign.ledger.entries()
+        if points and entry.evaluation and entry.evaluation.points
+        if (value := mean_bd_rate(versus(entry.evaluation, points, anchor))) is not None
+    ]
+
+
+def _held_out(campaign: Campaign, anchor: str) -> list[tuple[Entry, float]]:
+    """Return the versions with their mean BD-rate on held-out clips, percent; none where that is no number."""
+    measured, points = campaign.ledger.held_out(), campaign.ledger.anchors(HELD_OUT_ROLE).get(anchor, {})
+    return [
+        (entry, value)
+        for entry in campaign.ledger.entries()
+        if points and entry.version is not None and (found := measured.get(entry.number)) and found.points
+        if (value := mean_bd_rate(versus(found, points, anchor))) is not None
+    ]
+
+
+def _draw_champions(axes: Axes, rated: Sequence[tuple[Entry, float]], last: int, label: str, line: str) -> None:
     """Draw the champion's figure as steps that go on to the last complete generation."""
     steps = [(e.generation, value) for e, value in rated if e.version is not None]
     if steps:
         steps.append((max(last, steps[-1][0]), steps[-1][1]))
         numbers, values = zip(*steps, strict=True)
-        axes.step(numbers, values, where="post", color=COLOURS["champion"], label="champion")
+        axes.step(numbers, values, where="post", color=COLOURS["champion"], linestyle=line, label=label,
+                  zorder=4 if len(steps) > _MANY / 4 else 2)  # fmt: skip
 
 
 def message(line: str) -> Chart:
     """Return a chart that says in one line why there is nothing to draw."""
-    figure = Chart(figsize=(8.0, 0.7), dpi=DPI)
-    figure.text(0.02, 0.5, plain(line), va="center", fontsize=11)
+    lines = wrap(plain(line, 300), 90)
+    figure = Chart(figsize=(8.0, 0.5 + 0.2 * len(lines)), dpi=DPI)
+    figure.text(0.02, 0.5, "\n".join(lines), va="center", fontsize=11)
     return figure
 
 

@@ -4,8 +4,6 @@ The browser asks (`answer`), the lab tells: a choice is answered with rates, cap
 once, a picture when it is decoded. Decoding runs in a thread, so that the notebook stays usable meanwhile.
 """
 
-import os
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +22,7 @@ from labkit.view.fragment import note
 from labkit.view.frames import to_png, to_rgb
 from labkit.view.lane import Lane
 from labkit.view.plots import COLOURS
+from labkit.view.presence import attended
 
 if TYPE_CHECKING:
     from labkit.view.widget import FrameWidget
@@ -79,7 +78,7 @@ class FrameViewer:
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         bundle = {"text/plain": repr(self), "text/html": str(note(_FALLBACK))}
-        return bundle | (self.widget.view() if person_watches() else {})
+        return bundle | (self.widget.view() if attended() else {})
 
     def __repr__(self) -> str:
         return f"<frames of {printable(self.campaign.folder.name)}>"
@@ -228,19 +227,6 @@ class FrameViewer:
             blocks = worst_blocks(clip, found.frames, WORST)
         remark = one_line(found.remark)
         return {"tell": "decoded", "key": key, "remark": remark, "blocks": [asdict(block) for block in blocks]}, []
-
-
-def person_watches() -> bool:
-    """Return whether the running cell was sent by a front end that draws widgets.
-
-    papermill and nbconvert run cells, too, and would leave a hole where the widget is. What tells them apart:
-    JupyterLab and its kin name the cell in each request. Voilà names itself.
-    """
-    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
-        return True
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    parent = shell.get_parent() if shell is not None and hasattr(shell, "get_parent") else {}
-    return "cellId" in (parent or {}).get("metadata", {})
 
 
 def caption(coder: Coder, point: RDPoint, to: tuple[Coder, RDPoint] | None) -> str:
