@@ -5,6 +5,8 @@ With LABKIT_PICTURES=FOLDER the pictures of what was seen are left there; the RE
 
 import os
 import shutil
+import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -13,10 +15,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import Lab, chromium, lab_page
+from browser import Lab, Watch, chromium, lab_page
 from programs import DEAD_ZONE, RAISES, SLOW
 from test_campaign import Scripted
 from test_cli import lab_command, wait_for_candidate
+from test_monitor import answers, wait_until
 
 from labkit.campaign import Campaign
 from labkit.lock import is_held
@@ -40,7 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         named(folder / "notebooks" / f"{name}.ipynb", "default")
     run = folder / "runs" / "default"
     asked = {"clips": ["builtin:photo_pan", "builtin:shapes"], "frames": 5, "anchors": ["x265-medium"],
-             "generations": 2, "candidates": 1, "held_out": ["none"]}  # fmt: skip
+             "generations": 2, "candidates": 1, "held_out": ["none"],
+             "rule": {"kind": "bd_rate", "min_gain_pct": 1}}  # fmt: skip
     with Campaign.start(run, make_settings(asked, "test"), Scripted(DEAD_ZONE, RAISES)) as campaign:
         for number in range(3):
             campaign.generation(number)
@@ -224,3 +228,26 @@ def test_a_running_campaign_is_stopped_and_resumed(lab: Lab, folder: Path, pictu
 
 
 SAID = "said => document.querySelector('.lab-monitor-said')?.innerText.includes(said)"
+
+
+def test_the_dashboard_shows_the_campaign_and_its_report(lab: Lab, folder: Path) -> None:
+    pytest.importorskip("voila")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = lab_command("dashboard", "default", "--runs", folder / "runs", "--port", str(port))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    page, watch = lab.page.context.new_page(), Watch()
+    watch.look_at(page)
+    try:
+        wait_until(lambda: answers(port))
+        page.goto(f"http://127.0.0.1:{port}/", timeout=120_000)
+        page.wait_for_selector(".lab-monitor-state", timeout=120_000)
+        assert "complete" in page.locator(".lab-monitor").inner_text()
+        page.locator(".lab-monitor-report").click()
+        page.wait_for_selector(".lab-monitor-report-page iframe", timeout=120_000)
+    finally:
+        page.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert (watch.errors, watch.elsewhere) == ([], [])

@@ -55,7 +55,8 @@ def state(campaign: Campaign, moment: Moment, books: Books) -> Markup:
         chip(_standing(campaign, moment, books)), text(campaign.folder.name), text(_who(moment))
     )
     line = Markup('<p style="margin:4px 0;text-align:left;font-size:15px">{}</p>').format(words)
-    return line + bar(done, asked, f"{done} of {asked} generations are complete{begun}")
+    more = f" and {done - asked} more" if done > asked else ""  # a person's own
+    return line + bar(min(done, asked), asked, f"{min(done, asked)} of {asked} generations are complete{more}{begun}")
 
 
 def _standing(campaign: Campaign, moment: Moment, books: Books) -> str:
