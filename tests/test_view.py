@@ -560,3 +560,21 @@ def test_nothing_on_the_first_screen_is_left_out(campaign: Campaign) -> None:
     entries: list[Entry] = campaign.ledger.entries()
     shown = overview(campaign, entries)
     assert {"answer", "isolation", "cost", "alerts", "command", "clips", "versions", "adopted"} <= set(shown)
+
+
+def test_campaigns_stand_side_by_side_with_what_cannot_be_compared(recorded: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(recorded, runs / "tiny")
+    asked = {"clips": ["builtin:photo_pan"], "frames": 3, "anchors": [], "generations": 0, "held_out": ["none"]}
+    with Campaign.start(runs / "other", make_settings(asked, "test")) as campaign:
+        campaign.generation(0)
+    (runs / "broken").mkdir()
+    (runs / "broken" / "ledger.sqlite").write_bytes(b"not a ledger")
+    html = view.show_runs(runs)._repr_html_()
+    assert "Compare only lines with the same letter" in html
+    assert "broken: " in html
+    assert SCRIPT not in html
+    assert "Compare only" not in view.show_runs(runs, "tiny")._repr_html_()
+    assert plots.png(view.plot_runs(runs)).startswith(b"\x89PNG")
+    with pytest.raises(LabkitError, match="holds no campaign 'tny'; there are: broken, other, tiny"):
+        view.plot_runs(runs, "tny")

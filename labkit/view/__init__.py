@@ -18,6 +18,7 @@ from labkit.view.opening import open_run, start_tour
 from labkit.view.overview import show_isolation
 from labkit.view.plots import draw_rd, plot_progress, plot_rd
 from labkit.view.reproduce import command
+from labkit.view.runs import plot_runs, show_runs
 from labkit.view.speed import plot_speed, show_speed
 from labkit.view.standing import plot_standing, show_standing
 from labkit.view.tables import show_bd_rates, show_campaign, show_generation, show_points, show_rates
@@ -41,6 +42,7 @@ __all__ = [
     "plot_lineage",
     "plot_progress",
     "plot_rd",
+    "plot_runs",
     "plot_speed",
     "plot_standing",
     "plot_timeline",
@@ -74,6 +76,7 @@ __all__ = [
     "show_monitor",
     "show_points",
     "show_rates",
+    "show_runs",
     "show_speed",
     "show_standing",
     "start_tour",

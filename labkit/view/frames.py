@@ -63,6 +63,8 @@ def show_frames(campaign: Campaign, shown: Entry | Generation | None, embed: Emb
         return Fragment(note("There is no champion yet, so there are no frames of it."), "no frames")
     if isinstance(shown, Entry):
         return _entry_frames(campaign, shown, embed or _inline)
+    if not shown.entries:
+        return Fragment(note(f"Generation {shown.number} has no candidate, so there are no frames of it."), "no frames")
     parts = [_entry_frames(campaign, entry, embed or _inline).html for entry in shown.entries]
     return Fragment(Markup("").join(parts), f"frames of generation {shown.number}")
 

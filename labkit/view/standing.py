@@ -66,7 +66,7 @@ def plot_standing(campaign: Campaign) -> Chart:
     last = max(campaign.next_number - 1, rated[-1][0].generation)
     _draw_steps(axes, adopted, last, "-", "champion")
     _draw_steps(axes, _unseen(campaign, [entry for entry, _ in rated]), last, ":", "held-out clips")
-    _finish(axes)
+    finish_ratios(axes)
     figure.legend(fontsize=9, frameon=False, loc="outside right upper")
     return figure
 
@@ -119,7 +119,8 @@ def _draw_steps(axes: Axes, steps: Sequence[tuple[int, float]], last: int, style
     axes.plot(numbers[:-1], ratios[:-1], marker, color=colour, markersize=5, zorder=4)
 
 
-def _finish(axes: Axes) -> None:
+def finish_ratios(axes: Axes) -> None:
+    """Give axes of bits by generation their scales, names and grid."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0.8), max(high, 1.25))
