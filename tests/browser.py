@@ -26,8 +26,8 @@ _OVERRIDES = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
-START_S = 90
-RUN_S = 120
+START_S = 120
+RUN_S = 180
 
 
 def chromium() -> str | None:
@@ -67,6 +67,7 @@ def browser(dark: bool = False, width: int = 1500, height: int = 1000) -> Iterat
             profile, executable_path=chromium(), headless=True, args=_FLAGS,
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light",
         )  # fmt: skip
+        context.set_default_timeout(RUN_S * 1000)  # a busy machine may take its time
         try:
             yield context
         finally:

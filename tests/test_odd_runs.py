@@ -14,7 +14,7 @@ from labkit.lock import stepping
 from labkit.notebook import run_notebook
 from labkit.settings import make_settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[1]
 SHOWN = ("03_lineage", "01_frames", "02_rate_distortion", "04_monitor", "05_compare_runs", "report", "audit")
 
