@@ -63,9 +63,15 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         while not self._ended.wait(EVERY_S):
             self.refresh()
 
-    def refresh(self) -> None:
-        """Show what has changed since the last time; where no file has, nothing is read or sent."""
+    def refresh(self, anew: bool = False) -> None:
+        """Show what has changed since the last time; where no file has, nothing is read or sent.
+
+        Args:
+            anew: look at everything again, whether or not a file has changed.
+        """
         with self._one_at_a_time:
+            if anew:
+                self._seen, self._books = (), None
             try:
                 self._look()
             except LabkitError as error:  # the campaign's folder was moved, or its ledger is damaged: it may come back
@@ -108,8 +114,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _tell(self, words: str, button: widgets.Button) -> None:
         button.disabled = False
-        self._seen, self._books = (), None  # so that everything is looked at again, and buttons are what they should be
-        self.refresh()
+        self.refresh(anew=True)  # so that buttons are what they should be
         self._said.value = _html(note(words)) if words else ""
 
     def _stop_it(self) -> str:
