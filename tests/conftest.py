@@ -1,9 +1,14 @@
 """Fixtures that several test files share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from labkit.campaign import Campaign
 
 
 @pytest.fixture
@@ -21,3 +26,19 @@ def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("labkit-home")
     os.environ["LABKIT_HOME"] = str(home)
     return home
+
+
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory, lab_home: Path) -> Path:
+    """The folder of a recorded campaign with each outcome, for tests of what people see."""
+    from tiny_campaign import make  # seconds that other tests need not spend
+
+    return make(tmp_path_factory.getbasetemp() / "lived")
+
+
+@pytest.fixture
+def campaign(lived: Path) -> "Iterator[Campaign]":
+    from tiny_campaign import reopened
+
+    with reopened(lived) as campaign:
+        yield campaign

@@ -13,7 +13,7 @@ import matplotlib.colors
 import pytest
 from test_notebooks import SHOWN, code_cells, read
 from test_view import Page, point
-from tiny_campaign import CLIP, HELD_OUT, SCRIPT, make, reopened
+from tiny_campaign import CLIP, HELD_OUT, SCRIPT
 
 from labkit import view
 from labkit.campaign import Campaign
@@ -26,17 +26,6 @@ from labkit.view.curves import clips_of, coders_of, comparison, missing_name, us
 from labkit.view.fragment import Fragment
 from labkit.view.hover import hover_data
 from labkit.view.speed import speeds
-
-
-@pytest.fixture(scope="session")
-def lived(tmp_path_factory: pytest.TempPathFactory, lab_home: Path) -> Path:
-    return make(tmp_path_factory.getbasetemp() / "lived")
-
-
-@pytest.fixture
-def campaign(lived: Path) -> Iterator[Campaign]:
-    with reopened(lived) as campaign:
-        yield campaign
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_curves import begun, drawn, widgets
 from test_view import Page
-from tiny_campaign import CRASHES, RED, SCRIPT, SPENT_USD, adopted, exchange, lengthen, make, reopened
+from tiny_campaign import CRASHES, RED, SCRIPT, SPENT_USD, adopted, exchange, lengthen, reopened
 
 from labkit import view
 from labkit.campaign import Campaign
@@ -21,17 +21,6 @@ from labkit.view.node import find_entry, met_by
 from labkit.view.tree import OPEN_BRANCHES, OPEN_VERSIONS
 
 __all__ = ["begun"]
-
-
-@pytest.fixture(scope="session")
-def lived(tmp_path_factory: pytest.TempPathFactory, lab_home: Path) -> Path:
-    return make(tmp_path_factory.getbasetemp() / "lived")
-
-
-@pytest.fixture
-def campaign(lived: Path) -> Iterator[Campaign]:
-    with reopened(lived) as campaign:
-        yield campaign
 
 
 @pytest.fixture
