@@ -4,6 +4,8 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +54,23 @@ def read_progress(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) else None
+
+
+@contextmanager
+def watching(look: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call `look` every so many seconds in a thread of its own while the block runs, and once more at its end."""
+    stop = threading.Event()
+
+    def follow() -> None:
+        last = False
+        while not last:
+            last = stop.wait(every_s)
+            look()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,7 +1,6 @@
 """What the terminal shows: tables and progress bars."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from labkit.campaign import Campaign
 from labkit.jail import Wall
 from labkit.jail.wire import printable
 from labkit.ledger import Entry
-from labkit.progress import read_progress
+from labkit.progress import read_progress, watching
 from labkit.rd import RDPoint
 
 _LONGEST = 1_000_000
@@ -76,7 +75,7 @@ def show_wall(wall: Wall) -> None:
 @contextlib.contextmanager
 def following(folder: Path, generation: int) -> Iterator[None]:
     """Show how far a generation has come while another process runs it."""
-    stop, began = threading.Event(), time.time()
+    began = time.time()
     shown = 0
 
     def tell(state: dict[str, Any]) -> None:
@@ -85,11 +84,10 @@ def following(folder: Path, generation: int) -> Iterator[None]:
             err.print(f"generation {generation}: {line}", markup=False, soft_wrap=True)
         shown = len(state["said"])
 
-    def follow(bar: Progress) -> None:
+    with _bar() as bar:
         task = bar.add_task(f"generation {generation}", total=None)
-        last = False
-        while not last:
-            last = stop.wait(_POLL_S)
+
+        def look() -> None:
             state = read_progress(folder)
             if state and state["generation"] == generation and state["started"] >= began:  # not a killed one's
                 tell(state)
@@ -100,14 +98,8 @@ def following(folder: Path, generation: int) -> Iterator[None]:
                 words = printable(f"generation {generation} {'; '.join(busy[:2])}")
                 bar.update(task, completed=done, total=total, description=words)
 
-    with _bar() as bar:
-        thread = threading.Thread(target=follow, args=(bar,), daemon=True)
-        thread.start()
-        try:
+        with watching(look, _POLL_S):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
 
 def percent(value: float | None) -> str:

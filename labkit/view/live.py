@@ -1,6 +1,5 @@
 """A campaign as it runs: followed from outside, or run in a notebook's cell that may be interrupted at any moment."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 from labkit.campaign import Campaign
 from labkit.errors import LabkitError
 from labkit.jail.wire import printable
+from labkit.progress import watching
 from labkit.view.books import read_moment
 from labkit.view.fragment import Fragment, percent
 from labkit.view.monitor_page import jobs, show_monitor
@@ -53,25 +53,15 @@ def run_campaign(campaign: Campaign) -> None:
 @contextmanager
 def _shown(campaign: Campaign, show: Show) -> Iterator[None]:
     """Show the progress of the block, which this very thread runs so that an interrupt reaches it."""
-    began, stop = time.time(), threading.Event()
+    began = time.time()
 
     def look() -> None:
         progress = read_moment(campaign.folder).progress
         if progress is not None and progress["started"] >= began:  # not what a killed process left
             show(progress)
 
-    def follow() -> None:
-        while not stop.wait(EVERY_S):
-            look()
-        look()
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
+    with watching(look, EVERY_S):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _bars() -> Show:

@@ -102,7 +102,7 @@ def jobs(progress: Mapping[str, Any]) -> Markup:
         for name, job in list(busy.items())[:BARS]
     ]
     more = [note(f"and {len(busy) - BARS} more jobs")] if len(busy) > BARS else []
-    finished = [note(f"{len(known) - len(busy)} jobs of it are done")] if len(known) > len(busy) else []
+    finished = [note(f"jobs of it that are done: {len(known) - len(busy)}")] if len(known) > len(busy) else []
     return _heading(head) + Markup("").join([*rows, *more, *finished]) + bullets(progress["said"][-SAID:])
 
 
