@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from hostile_files import CLASSES, Attack, attacks
 from hostile_runner import control_uid, in_jail, in_the_open, jail_uid, key_in_the_environment
-from hostile_world import BULK, Post, World
+from hostile_world import BULK, Outcome, Post, World
 
 from labkit.jail import Level, available_levels
 from labkit.policy import check
@@ -50,19 +50,31 @@ def held(attack: Attack, level: Level, post: Post) -> None:
     if level not in available_levels():
         pytest.skip(f"isolation {level} does not stand on this machine: `labkit doctor` says why")
     needed(attack, without_jail=False)
+    signs, outcome, trouble = struck(attack, level, post)
+    if signs == {"stash"} and attack.bits < 8:
+        again = [struck(attack, level, post)[0] for _ in range(4)]
+        signs = {"stash"} if again.count({"stash"}) >= 2 else set().union(*again) - {"stash"}
+    told = f"{attack.name} at {level}: {outcome.verdict}; {outcome.came_out[-600:]!r}"
+    if level in attack.not_held and signs == {attack.sign}:
+        pytest.xfail(attack.why_not)
+    assert signs == set(), f"{signs}: {told}"
+    assert outcome.verdict in attack.verdicts, told
+    assert attack.sign != "taken" or not outcome.taken, told
+    assert not attack.hears or outcome.refusals & set(attack.hears), told
+    assert trouble == "", told
+
+
+def struck(attack: Attack, level: Level, post: Post) -> tuple[set[str], Outcome, str]:
+    """Run the attack in the jail once; return the signs of harm, what came out, and how an honest codec fared.
+
+    A stash of few bits is there by chance now and then: a process number ends in the three bits looked for
+    on both clips in one of 64 runs. One that is really carried over arrives again.
+    """
     world = World(attack, post, jail_uid(level))
     try:
         with key_in_the_environment(world):
             outcome, trouble = in_jail(attack, world, level)
-        told = f"{attack.name} at {level}: {outcome.verdict}; {outcome.came_out[-600:]!r}"
-        signs = world.signs(outcome) - {"taken"}
-        if level in attack.not_held and signs == {attack.sign}:
-            pytest.xfail(attack.why_not)
-        assert signs == set(), f"{signs}: {told}"
-        assert outcome.verdict in attack.verdicts, told
-        assert attack.sign != "taken" or not outcome.taken, told
-        assert not attack.hears or outcome.refusals & set(attack.hears), told
-        assert trouble == "", told
+        return world.signs(outcome) - {"taken"}, outcome, trouble
     finally:
         world.close()
 
