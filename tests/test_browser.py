@@ -22,7 +22,7 @@ from test_cli import lab_command, wait_for_candidate
 from test_monitor import answers, wait_until
 
 from labkit.campaign import Campaign
-from labkit.lock import is_held
+from labkit.lock import holder
 from labkit.notebook import run_generation
 from labkit.settings import make_settings
 
@@ -223,11 +223,11 @@ def test_a_running_campaign_is_stopped_and_resumed(lab: Lab, folder: Path, pictu
     page.locator(".lab-monitor-resume").click()
     page.wait_for_function(SAID, arg="resumed by")
     page.wait_for_selector(".lab-monitor-stop:enabled")
-    assert is_held(run)
+    assert holder(run) is not None
     assert (run / "resumed.log").exists()
     page.locator(".lab-monitor-stop").click()
     page.wait_for_function(SAID, arg="stopped in")
-    assert not is_held(run)
+    assert holder(run) is None
 
 
 SAID = "said => document.querySelector('.lab-monitor-said')?.innerText.includes(said)"

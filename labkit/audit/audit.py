@@ -21,7 +21,7 @@ from labkit.audit.verdicts import check_verdicts
 from labkit.audit.versions import check_versions
 from labkit.errors import NoCampaignError
 from labkit.ledger import Ledger
-from labkit.lock import is_held
+from labkit.lock import holder
 
 _CHECKS: tuple[Callable[[Recorded], list[Finding]], ...] = (
     check_settings, check_generations, check_entries, check_points, check_figures, check_isolation, check_sources,
@@ -51,7 +51,7 @@ def audit(
     """
     if not (folder / FILE).exists():
         raise NoCampaignError(f"{folder} holds no campaign; `labkit evolve --name {folder.name}` makes one")
-    running = is_held(folder)
+    running = holder(folder) is not None
     with TemporaryDirectory() as scratch:
         findings, readable = _copied(folder, Path(scratch))
         if readable:

@@ -1,8 +1,4 @@
-"""Stop and resume a campaign from outside: by its lock and by the process that holds it, and by nothing else.
-
-Who holds the lock is read from the kernel's own list. Asking by taking the lock, for however short a time, could
-refuse a campaign that starts at that moment.
-"""
+"""Stop and resume a campaign from outside: by its lock and by the process that holds it, and by nothing else."""
 
 import os
 import select
@@ -19,6 +15,7 @@ import psutil
 
 from labkit.campaign.record import Record
 from labkit.errors import BusyError, CampaignError
+from labkit.lock import holder
 from labkit.progress import read_progress
 from labkit.settings import ROOT
 
@@ -90,7 +87,7 @@ class Resumed:
 
 def runner(folder: Path) -> Runner | None:
     """Return who runs the campaign in `folder`; None if nobody does (that can be seen from here). Nothing is locked."""
-    pid = _holder(folder)
+    pid = holder(folder)
     if pid is None:
         return None
     try:
@@ -98,21 +95,6 @@ def runner(folder: Path) -> Runner | None:
         return Runner(pid, process.create_time(), process.uids().real == os.getuid())
     except psutil.NoSuchProcess:
         return None
-
-
-def _holder(folder: Path) -> int | None:
-    """Return the pid that stands in the lock file, if the kernel says that this process holds the lock on it."""
-    path = folder / "lock"
-    try:
-        written, inode = path.read_text(encoding="ascii", errors="replace"), path.stat().st_ino
-    except FileNotFoundError:
-        return None
-    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-        # "18: FLOCK  ADVISORY  WRITE 12635 fe:00:2147349 0 EOF"; one that waits for a lock has "->" after its number
-        _, kind, _, access, pid, place, *_ = line.split()
-        if (kind, access, pid) == ("FLOCK", "WRITE", written) and place.rpartition(":")[2] == str(inode):
-            return int(pid)
-    return None
 
 
 def stop(folder: Path, wait_s: float = STOP_S) -> Stopped:
@@ -147,10 +129,10 @@ def _interrupt(folder: Path, pid: int, wait_s: float) -> bool:
         return True  # by itself, a moment ago
     try:
         # a pid may be given away at any moment, a descriptor never: once it is open, the lock is read again
-        if _holder(folder) == pid:
+        if holder(folder) == pid:
             signal.pidfd_send_signal(process, signal.SIGINT)
         deadline = time.monotonic() + wait_s
-        while _holder(folder) == pid:
+        while holder(folder) == pid:
             if time.monotonic() > deadline:
                 raise CampaignError(
                     f"process {pid} was interrupted and still runs campaign {folder} after {wait_s:.0f} s; look at it"
@@ -212,7 +194,7 @@ def _new_chapter(path: Path, arguments: Sequence[str]) -> int:
 
 def _wait_for_lock(campaign: Record, pid: int, start: int, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
-    while _holder(campaign.folder) != pid:
+    while holder(campaign.folder) != pid:
         if not _alive(pid) and not campaign.complete:
             raise CampaignError(f"campaign {campaign.folder} did not go on: {_last_line(campaign.folder / LOG, start)}")
         if not _alive(pid):
