@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import sys
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
         SettingsError: the notebook is missing, or has no parameter of a given name (papermill would ignore it).
         CampaignError: a cell failed, its error's text is in the message; or the kernel died or never answered.
     """
+    spare_the_grammar()
     import papermill  # seconds that a notebook's own kernel need not spend
     from traitlets.config import Config
 
@@ -50,6 +52,14 @@ def run_notebook(notebook: Path, output: Path, parameters: Mapping[str, object])
         if fresh.exists():
             fresh.replace(output)
     return output
+
+
+def spare_the_grammar() -> None:
+    """Keep what reads notebooks from building a grammar of web addresses, a second or more, that no notebook asks for.
+
+    To be called before the first import of nbformat: the jsonschema below it does without where there is none.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: "cannot be imported"
 
 
 def _over_ipc(folder: str) -> dict[str, str]:

@@ -32,11 +32,12 @@ def dashboard(args: argparse.Namespace) -> int:
 
 
 def _with_parameters(folder: Path, parameters: dict[str, str]) -> Path:
+    from labkit.notebook import NOTEBOOKS, spare_the_grammar
+
+    spare_the_grammar()
     import nbformat
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
-
-    from labkit.notebook import NOTEBOOKS
 
     original = load_notebook_node(str(NOTEBOOKS / "04_monitor.ipynb"))
     path = folder / "04_monitor.ipynb"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labkit.errors import LabkitError
+from labkit.notebook import spare_the_grammar
 from labkit.settings import ROOT
 
 HOST = "127.0.0.1"
@@ -28,6 +29,7 @@ def serve_diff(old: Path, new: Path, tell: Callable[[str], None], browser: bool 
     Raises:
         LabkitError: the port cannot be listened on.
     """
+    spare_the_grammar()
     from nbdime.webapp.nbdimeserver import main_server  # seconds that other commands need not spend
 
     logging.getLogger("nbdime").setLevel(logging.WARNING)
