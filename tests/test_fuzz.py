@@ -98,7 +98,7 @@ def test_the_check_answers_whatever_it_is_given(source: str) -> None:
 
 
 @pytest.mark.slow
-@settings(quick, max_examples=600)
+@settings(quick, max_examples=300)
 @given(mutated())
 def test_the_check_answers_whatever_it_is_given_at_length(source: str) -> None:
     checked(source)

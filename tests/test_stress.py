@@ -25,8 +25,9 @@ RECIPES = {"best": Recipe(BEST)} | {
     f"{slot} {name}": SHELF.apply(Recipe(START), [Change(slot, START[slot], name, 0.0, "")])
     for slot in SLOTS
     for name in SHELF.blocks[slot]
-    if name != START[slot]
+    if name not in (START[slot], BEST[slot])
 }
+"""All the best blocks at once, and each of the others in a program of the weakest."""
 PLAIN = {"raw copy": RAW, "intra DCT": INTRA, "weakest blocks": SHELF.assemble(Recipe(START))}
 
 EVEN = "np.bincount(y.ravel(), minlength=256).min()"

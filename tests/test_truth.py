@@ -17,6 +17,8 @@ from labkit.candidate import FailureKind
 from labkit.cli import main
 from labkit.errors import CampaignError, SettingsError
 from labkit.footage.library import find_clips
+from labkit.footage.synthetic import synthetic_clip
+from labkit.footage.y4m import write_y4m
 from labkit.ledger import HELD_OUT_ROLE
 from labkit.propose.prompt import prompt
 from labkit.settings import ALERTS
@@ -222,9 +224,13 @@ def test_stopping_early_changes_no_verdict_over_forty_candidates(tmp_path: Path)
         changed("    return 2.0 ** ((qp - 4) / 6)", f"    return {k} * 2.0 ** ((qp - 4) / 6)") for k in (1, 2, 3)
     ]
     assert len(set(sources)) >= 40
+    small = [str(tmp_path / f"{name}.y4m") for name in ("shapes", "photo_pan")]
+    for path in map(Path, small):
+        clip = synthetic_clip(path.stem, 160, 96, FRAMES)
+        write_y4m(path, (clip.frame(i) for i in range(FRAMES)), clip.width, clip.height, clip.fps)
     asked = {
-        "clips": ["builtin:shapes", "builtin:photo_pan"], "frames": FRAMES, "anchors": [], "held_out": ["none"],
-        "candidates": 4, "generations": 11, "cache": False, "robustness": "off",
+        "clips": small, "frames": FRAMES, "anchors": [], "held_out": ["none"], "candidates": 4,
+        "generations": 11, "cache": False, "robustness": "off",
     }  # fmt: skip
     outcomes, spent = [], []
     for early_stop in (False, True):
