@@ -12,7 +12,7 @@ from claude_books import _only_our_key
 from claude_replies import Answer, Reply, Status
 from claude_server import KEY, ClaudeServer
 from claude_story import IDEAS, STORY, Story, code, plan
-from programs import DEAD_ZONE, INTRA, WASTEFUL
+from programs import DEAD_ZONE, INTRA, WASTEFUL, silent
 
 from labkit.campaign import Campaign
 from labkit.errors import ProposerStop
@@ -258,7 +258,7 @@ def test_where_the_bits_go_reaches_the_brief(tmp_path: Path) -> None:
     report = (
         '    config["report"]["luma"] = config["report"].get("luma", 0) + 300\n    config["report"]["chroma"] = 100\n'
     )
-    lines = INTRA.split("\n")
+    lines = silent().split("\n")
     place = next(i for i, line in enumerate(lines) if line.startswith("def compress_video_frame"))
     end = next(i for i in range(place + 1, len(lines)) if lines[i].strip().endswith('"""')) + 1
     source = tmp_path / "told.py"
