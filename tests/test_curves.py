@@ -217,6 +217,7 @@ def test_a_component_has_one_shade_whoever_tells_of_it() -> None:
 
 
 def test_who_reports_nothing_is_said(campaign: Campaign) -> None:
+    assert "is not kept" in drawn(view.plot_bits(campaign, HELD_OUT)).replace("\n", " ")
     assert "x265-medium reports nothing" in drawn(view.plot_bits(campaign, coder="x265-medium"))
 
 

@@ -18,8 +18,8 @@ USUAL = ("luma levels", "chroma levels", "motion", "intra modes", "transform siz
 MOST = len(SHADES)
 OTHERS = "others"
 _GREYS = {OTHERS: "#7f7f7f", CONTAINER: "#c0c0c0", UNTOLD: "#ffffff"}
-_LABELLED_PCT = 6
-"""A part of at least this much has room for its number."""
+_LABELLED_PCT, _SEEN_PCT = 6, 0.05
+"""A part of at least this much has room for its number; can be seen at all."""
 
 
 def plot_bits(campaign: Campaign, clip: str = "", coder: str = "") -> Chart:
@@ -43,6 +43,10 @@ def plot_bits(campaign: Campaign, clip: str = "", coder: str = "") -> Chart:
 def draw_bits(curves: Curves, coder: str, clips: Sequence[str]) -> Chart:
     """Draw one panel of stacked bars for each clip on which `coder` reported something."""
     told = {clip: points for clip in clips if (points := [p for p in curves[coder].get(clip, ()) if p.reported])}
+    if not told and any(point.reported for points in curves[coder].values() for point in points):
+        return message(
+            f"What {coder} reported on {', '.join(clips)} is not kept: only reports on development clips are."
+        )
     if not told:
         return message(f"{coder} reports nothing: no encoder has to say where its bytes go (config['report']).")
     shades = _shades(_largest(point for points in told.values() for point in points))
@@ -93,7 +97,7 @@ def _draw_panel(axes: Axes, clip: str, points: Sequence[RDPoint], shades: Mappin
     base = [0.0] * len(points)
     for name, colour in {**shades, **_GREYS}.items():
         heights = [part[name] for part in parts]
-        if any(heights):
+        if max(heights) >= _SEEN_PCT:
             _draw_part(axes, name, colour, heights, base)
         base = [low + height for low, height in zip(base, heights, strict=True)]
     axes.set_xticks(range(len(points)), [f"{point.qp}\n{point.bytes:,} B" for point in points])
