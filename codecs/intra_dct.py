@@ -89,8 +89,20 @@ def plane_sizes(config):
 def compress_video_frame(frame, frame_index, config):
     """Return one frame's bitstream; it depends on nothing but this frame and the QP."""
     step = quantiser_step(config["qp"])
+    luma, *chroma = (pack_levels(quantise_plane(p, step)) for p in frame)
     packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_RLE)  # runs of zeros are all there is to find
-    return packer.compress(b"".join(pack_levels(quantise_plane(p, step)) for p in frame)) + packer.flush()
+    data = packer.compress(luma)
+    luma_bytes = len(data) + len(packer.copy().flush())  # of the bitstream if it ended here
+    data += packer.compress(b"".join(chroma)) + packer.flush()
+    tell(config, {"luma levels": luma_bytes, "chroma levels": len(data) - luma_bytes})
+    return data
+
+
+def tell(config, sizes):
+    """Add the bytes of each part to the encoder's report, where one is asked for."""
+    report = config.get("report")
+    for part, size in sizes.items() if report is not None else ():
+        report[part] = report.get(part, 0) + size
 
 
 def decompress_video_frame(data, frame_index, config):

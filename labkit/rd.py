@@ -74,6 +74,22 @@ class RDPoint:
     frame_hashes: tuple[str, ...] = field(default=(), repr=False)
 
 
+CONTAINER, UNTOLD = "container (measured)", "not told"
+"""Parts of a file that no encoder tells of."""
+
+
+def shares(point: RDPoint) -> dict[str, float]:
+    """Return what goes where as shares of the file: what the encoder reports, the container, and what is left.
+
+    Returns:
+        0 to 1 by component, unless the encoder boasts: what it reports is taken as it is, and may be more than all.
+    """
+    parts = {name: max(amount, 0.0) for name, amount in point.reported if name not in (CONTAINER, UNTOLD)}
+    parts[CONTAINER] = point.bytes - sum(point.frame_bytes) if point.frame_bytes else 0
+    parts[UNTOLD] = max(0.0, point.bytes - sum(parts.values()))
+    return {name: amount / point.bytes for name, amount in parts.items()}
+
+
 def rate_kbps(size_bytes: int, frames: int, fps: float) -> float:
     """Return kilobits (1000 bits) a second of a file that holds `frames` frames."""
     return size_bytes * 8 * fps / frames / 1000

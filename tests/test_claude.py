@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from claude_books import _only_our_key
 from claude_replies import Answer, Reply, Status
 from claude_server import KEY, ClaudeServer
 from claude_story import IDEAS, STORY, Story, code, plan
-from programs import DEAD_ZONE, INTRA, WASTEFUL
+from programs import DEAD_ZONE, WASTEFUL, silent
 
 from labkit.campaign import Campaign
 from labkit.errors import ProposerStop
@@ -258,11 +259,16 @@ def test_where_the_bits_go_reaches_the_brief(tmp_path: Path) -> None:
     report = (
         '    config["report"]["luma"] = config["report"].get("luma", 0) + 300\n    config["report"]["chroma"] = 100\n'
     )
-    lines = INTRA.split("\n")
+    lines = silent().split("\n")
     place = next(i for i, line in enumerate(lines) if line.startswith("def compress_video_frame"))
     end = next(i for i in range(place + 1, len(lines)) if lines[i].strip().endswith('"""')) + 1
     source = tmp_path / "told.py"
     source.write_text("\n".join([*lines[:end], report.rstrip("\n"), *lines[end:]]))
     values = SMALL | {"proposer": "recombine", "start": str(source), "generations": 0}
     with closing(run(tmp_path / "run", values)) as campaign:
-        assert campaign.brief(1).bits == {"shapes": {"luma": 0.9, "chroma": 0.1}}
+        (bits,) = campaign.brief(1).bits.values()
+        told = campaign.brief(1).points
+        assert bits["chroma"] == pytest.approx(fmean(100 / point.bytes for point in told))
+        assert bits["luma"] == pytest.approx(9 * bits["chroma"])
+        assert bits["container (measured)"] == pytest.approx(fmean(1 - sum(p.frame_bytes) / p.bytes for p in told))
+        assert sum(bits.values()) == pytest.approx(1)

@@ -27,6 +27,9 @@ COMPILED = {
 }
 PROGRAMS = [*EVERYDAY, *(pytest.param(name, marks=pytest.mark.slow) for name in COMPILED)]
 SEED = 20261121
+PARTS = {"motion", "transform sizes", "intra modes", "luma levels", "chroma levels", "restoration filter"}
+END_BYTES = 8
+"""What settles an arithmetic coder's last interval, and zero bytes that are not written, belong to no part."""
 
 
 def load(source):
@@ -88,17 +91,26 @@ def settings(frames, qp):
     return {"qp": qp, "width": width, "height": height, "fps": 25.0, "frame_count": len(frames)}
 
 
+def payloads_of(encoder, frames, qp, **asked):
+    """Return the payloads of a clip: one, or one a frame; `asked` is what the encoder is told besides."""
+    copies = [tuple(plane.copy() for plane in frame) for frame in frames]
+    config = settings(frames, qp) | asked
+    if hasattr(encoder, "compress_video"):
+        payloads = [encoder.compress_video(copies, config)]
+    else:
+        payloads = [encoder.compress_video_frame(f, i, config) for i, f in enumerate(copies)]
+    assert all(type(payload) is bytes for payload in payloads)
+    return payloads
+
+
 def coded(pair, frames, qp):
     """Return the payload sizes' sum and the decoded frames; encoder and decoder share nothing."""
     encoder, decoder = pair
-    copies = [tuple(plane.copy() for plane in frame) for frame in frames]
+    payloads = payloads_of(encoder, frames, qp)
     if hasattr(encoder, "compress_video"):
-        data = encoder.compress_video(copies, settings(frames, qp))
-        assert type(data) is bytes
-        return len(data), decoder.decompress_video(data, settings(frames, qp))
-    payloads = [encoder.compress_video_frame(f, i, settings(frames, qp)) for i, f in enumerate(copies)]
-    assert all(type(payload) is bytes for payload in payloads)
-    decoded = [decoder.decompress_video_frame(p, i, settings(frames, qp)) for i, p in enumerate(payloads)]
+        decoded = decoder.decompress_video(payloads[0], settings(frames, qp))
+    else:
+        decoded = [decoder.decompress_video_frame(p, i, settings(frames, qp)) for i, p in enumerate(payloads)]
     return sum(map(len, payloads)), decoded
 
 
@@ -154,6 +166,48 @@ def test_the_same_frames_give_the_same_bytes(pair):
     else:
         first = encoder.compress_video_frame(frames[1], 1, settings(frames, 30))
         assert first == other.compress_video_frame(frames[1], 1, settings(frames, 30))
+
+
+# --- where the bits go ------------------------------------------------------------------------------------------
+
+
+def told_by(pair, frames, qp):
+    """Return the encoder's report on a clip, and what the clip's payloads weigh in bytes."""
+    report = {}
+    payloads = payloads_of(pair[0], frames, qp, report=report)
+    assert payloads == payloads_of(pair[1], frames, qp), "a report leaves the bitstream as it is"
+    return report, sum(map(len, payloads))
+
+
+@pytest.mark.parametrize("pair", PROGRAMS[1:], indirect=True)
+def test_the_parts_of_a_report_add_up_to_the_bitstream(pair):
+    for name, frames in CLIPS.items():
+        for qp in (12, 37):
+            report, size = told_by(pair, frames, qp)
+            assert set(report) <= PARTS, name
+            assert min(report.values()) > 0, name
+            assert sum(report.values()) == pytest.approx(size, abs=END_BYTES), name
+
+
+@pytest.mark.parametrize("pair", PROGRAMS[1:], indirect=True)
+def test_a_part_weighs_what_it_holds(pair):
+    """Where there is nothing but noise in one plane, that plane takes nearly all."""
+    flat, rough = still(128, 64, 48), noise(64, 48, SEED)
+    for part, frame in (("luma levels", (rough[0], *flat[1:])), ("chroma levels", (flat[0], *rough[1:]))):
+        report, size = told_by(pair, [frame], 22)
+        assert report[part] > 0.9 * size
+    assert "motion" not in report, "one picture has none to refer to"
+
+
+@pytest.mark.parametrize("pair", ["middle", pytest.param("best", marks=pytest.mark.slow)], indirect=True)
+def test_side_information_weighs_more_where_levels_are_few(pair):
+    coarse, fine = (told_by(pair, CLIPS["fast"], qp) for qp in (42, 12))
+    assert {"motion", "transform sizes"} <= set(coarse[0])
+    share_coarse, share_fine = (report["motion"] / size for report, size in (coarse, fine))
+    assert share_coarse > 2 * share_fine
+
+
+# --- starting programs ------------------------------------------------------------------------------------------
 
 
 def test_raw_copy_loses_nothing_and_saves_nothing():

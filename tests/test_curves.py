@@ -175,13 +175,14 @@ def test_a_reason_that_all_metrics_share_stands_once() -> None:
 def test_the_bits_chart_shows_the_report_and_says_that_nobody_believes_it(campaign: Campaign) -> None:
     chart = view.plot_bits(campaign, CLIP)
     words = drawn(chart)
-    assert "believed is none of it" in words
+    assert "believed by nobody" in words
     assert "luma" in words
     assert "$x$" not in words.replace(r"\$", ""), "no formula is made of a candidate's word"
     points = sorted(coders_of(campaign)["champion v1"][CLIP], key=lambda p: p.qp)
     bars = {bars.get_label(): [bar.get_height() for bar in bars] for bars in chart.axes[0].containers}
     assert bars["chroma"] == pytest.approx([100 * 100 / p.bytes for p in points])
-    assert bars["not told"] == pytest.approx([100 * (p.bytes - 400) / p.bytes for p in points])
+    assert bars["container (measured)"] == pytest.approx([100 * (1 - sum(p.frame_bytes) / p.bytes) for p in points])
+    assert bars["not told"] == pytest.approx([100 * (sum(p.frame_bytes) - 400) / p.bytes for p in points])
     assert [label.get_text().split("\n")[0] for label in chart.axes[0].get_xticklabels()] == [str(p.qp) for p in points]
 
 
@@ -194,8 +195,30 @@ def test_a_report_of_more_than_the_file_holds_is_seen_to_be_one() -> None:
     assert len(axes.containers) == 8, "six by name, the others, and what was not told"
 
 
+def test_of_the_first_program_every_byte_is_told(campaign: Campaign) -> None:
+    (axes,) = view.plot_bits(campaign, CLIP, "version 0").axes
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in axes.containers}
+    assert list(heights) == ["luma levels", "chroma levels", "container (measured)"]
+    assert [sum(parts) for parts in zip(*heights.values(), strict=True)] == pytest.approx([100] * 4)
+
+
+def test_a_component_has_one_shade_whoever_tells_of_it() -> None:
+    whole = replace(point("c", 22, 100, 40), bytes=1000)
+    first = replace(whole, reported=(("motion", 100.0), ("mine", 900.0)))
+    second = replace(whole, reported=(("luma levels", 900.0), ("motion", 50.0), ("others", 20.0), ("not told", 30.0)))
+    shades = []
+    for told in (first, second):
+        (axes,) = draw_bits({"x": {"c": [told]}}, "x", ("c",)).axes
+        shades.append({bars.get_label(): bars[0].get_facecolor() for bars in axes.containers})
+    assert shades[0]["motion"] == shades[1]["motion"]
+    assert list(shades[0]) == ["motion", "mine"]
+    assert list(shades[1]) == ["luma levels", "motion", "others", "not told"], "the lab's own words keep their meaning"
+    assert all(len(set(one.values())) == len(one) for one in shades)
+
+
 def test_who_reports_nothing_is_said(campaign: Campaign) -> None:
-    assert "version 0 reports nothing" in drawn(view.plot_bits(campaign, coder="version 0"))
+    assert "is not kept" in drawn(view.plot_bits(campaign, HELD_OUT)).replace("\n", " ")
+    assert "x265-medium reports nothing" in drawn(view.plot_bits(campaign, coder="x265-medium"))
 
 
 # --- speed -----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from programs import DEAD_ZONE, INTRA, changed
+from programs import DEAD_ZONE, INTRA, changed, silent
 
 from labkit.adopt import Decision, Verdict
 from labkit.campaign import Campaign
@@ -26,7 +26,7 @@ SPENT_USD = 0.25
 
 
 def telling(source: str) -> str:
-    """Return a program that also reports where its bytes go, under a hostile name."""
+    """Return a program that reports where its bytes go, under a hostile name."""
     lines = source.split("\n")
     start = next(i for i, line in enumerate(lines) if line.startswith("def compress_video_frame"))
     end = next(i for i in range(start + 1, len(lines)) if lines[i].strip().endswith('"""')) + 1
@@ -34,7 +34,7 @@ def telling(source: str) -> str:
     return "\n".join([*lines[:end], report, *lines[end:]])
 
 
-ADOPTED = telling(DEAD_ZONE)
+ADOPTED = telling(silent(DEAD_ZONE))
 REFUSED = f'"""{SCRIPT} refused"""\nimport os\n# {SCRIPT} {RED}\n'
 CRASHES = changed(
     "    packer = ", f"    print({SCRIPT!r}, {RED!r})\n    raise ValueError('<img src=x>')\n    packer = "

@@ -94,13 +94,34 @@ def rebuild_picture(plan, references, qp):
     return planes
 
 
+def end_part(coder, name):
+    """Note in the encoder that what was written since the last call is this part of the bitstream."""
+    if not coder.reading:
+        coder.memory.setdefault("ends", []).append((name, coder.place()))
+
+
+def report_parts(coder, report):
+    """Fill the encoder's report, where one is asked for: the bytes of each part that took any, over all pictures."""
+    if report is None:
+        return
+    names, places = zip(*coder.memory["ends"], strict=True)
+    sizes = np.diff(coder.bits(places), prepend=0) / 8
+    for name in dict.fromkeys(names):
+        size = float(sizes[np.array(names) == name].sum())
+        if size > 0:
+            report[name] = size
+
+
 def code_plan(coder, plan, shapes, references, qp):
     """Write a plan, or read one (plan is then {}); the order of symbols is the bitstream's syntax."""
     rows, columns = shapes[0][0] // MACROBLOCK, shapes[0][1] // MACROBLOCK
     code_motion(coder, plan, rows, columns, references)
+    end_part(coder, "motion")
     code_sizes(coder, plan, rows, columns)
+    end_part(coder, "transform sizes")
     code_modes(coder, plan, rows, columns)
-    code_levels(coder, plan, shapes, qp)
+    end_part(coder, "intra modes")
+    code_levels(coder, plan, shapes, qp)  # ends its parts itself: luma levels, chroma levels
     return plan
 
 
@@ -109,7 +130,9 @@ def code_picture(coder, source, shapes, references, qp):
     plan = plan_picture(source, references, qp) if source is not None else {}
     plan = code_plan(coder, plan, shapes, references, qp)
     planes = rebuild_picture(plan, references, qp)
-    return restore(coder, smooth_edges(planes, plan, qp), plan, source, qp)
+    planes = restore(coder, smooth_edges(planes, plan, qp), plan, source, qp)
+    end_part(coder, "restoration filter")
+    return planes
 
 
 def code_clip(coder, frames, config):
@@ -134,7 +157,9 @@ def encode_clip(frames, config):
     """Return the bitstream and the frames that a decoder will show."""
     coder = Coder()
     shown = code_clip(coder, frames, config)
-    return coder.finish(), [cropped(shown[i], config) for i in range(len(frames))]
+    data = coder.finish()
+    report_parts(coder, config.get("report"))
+    return data, [cropped(shown[i], config) for i in range(len(frames))]
 
 
 def compress_video(frames, config):

@@ -1,16 +1,18 @@
 """The brief of a generation, made from the ledger alone."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from itertools import chain
+from statistics import fmean
 from typing import Any
 
 from labkit.adopt import LIMITS, Rule, Verdict, versus
 from labkit.campaign.measuring import HELD_OUT
 from labkit.ledger import HELD_OUT_ROLE, Entry, Ledger
 from labkit.propose.brief import Brief, Experiment
-from labkit.rd import RDPoint
+from labkit.rd import RDPoint, shares
 from labkit.settings import Settings
 
 FAILURES = 3
@@ -82,18 +84,15 @@ def _bitstreams(points: Sequence[RDPoint]) -> str:
 
 
 def _bits(points: Sequence[RDPoint]) -> dict[str, dict[str, float]]:
-    """Return by clip the share of each component, over all QPs, as the encoder reported it."""
-    sums: dict[str, dict[str, float]] = {}
+    """Return by clip the share of each component in its files; QPs weigh the same, as they do in a BD-rate."""
+    told: dict[str, list[dict[str, float]]] = {}
     for point in points:
-        for component, amount in point.reported:
-            by_component = sums.setdefault(point.clip, {})
-            by_component[component] = by_component.get(component, 0.0) + amount
-    return {clip: _shares(by_component) for clip, by_component in sums.items()}
-
-
-def _shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    total = sum(amounts.values())
-    return {name: amount / total for name, amount in amounts.items()} if total else {}
+        if point.reported:
+            told.setdefault(point.clip, []).append(shares(point))
+    return {
+        clip: {name: fmean(row.get(name, 0.0) for row in rows) for name in dict.fromkeys(chain(*rows))}
+        for clip, rows in told.items()
+    }
 
 
 def _in_words(row: Any) -> str:

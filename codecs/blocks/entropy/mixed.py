@@ -1,3 +1,4 @@
+# ruff: noqa: F821
 """Binary arithmetic coding of every decision, its probability mixed from several contexts' experience.
 
 Each decision looks at several contexts (the frequency, the levels around it, the neighbouring blocks); each
@@ -300,6 +301,15 @@ class Coder:
         number = self.kinds.setdefault(kind, len(self.kinds))
         return int(code_symbol(*self.model(), number, context, 0 if value is None else value))
 
+    def place(self):
+        """Return how many bits have been written, with the fraction that the interval low to high stands for."""
+        low, high, written = map(int, self.state[:3])
+        return 8 * written + 32 - float(np.log2(high - low + 1))
+
+    def bits(self, places):
+        """Return how many bits have been written up to each place: they are that."""
+        return places
+
     def room(self, samples):
         """Make sure that the levels of a plane of so many samples fit, whatever they are."""
         while not self.reading and self.state[2] + 16 * samples > len(self.stream):
@@ -331,3 +341,4 @@ def code_levels(coder, plan, shapes, qp):
         coder.room(levels.size)
         code_plane(*coder.model(), levels, plan["direction"], plan["sizes"], beside, i, SCAN8, SCAN16)
         plan["levels"].append(levels)
+        end_part(coder, "chroma levels" if i else "luma levels")

@@ -21,6 +21,9 @@ SHOWN = 20
 WORST = 3
 """Frames told for each clip."""
 
+LEAST_SHARE = 0.0005
+"""Of a file that is worth a word: it rounds to 0.1 %."""
+
 _MOST_KIB = {
     "rate points": 12, "gaps": 8, "bits": 6, "worst frames": 6,
     "experiments": 16, "lessons": 6, "failures": 20, "tried ideas": 10, "alerts": 4,
@@ -128,7 +131,9 @@ def champion(brief: Brief, limit_kib: int, most: int) -> list[Draft]:
 
 _RATE_POINTS = "Its rate points (PSNR over all samples decides; seconds are CPU seconds of one whole clip):"
 _GAPS = "Its BD-rate against real encoders (below 0: fewer bits at the same PSNR):"
-_BITS = "Where its bits go, as its own encoder reported it (nobody has checked it):"
+_BITS = (
+    "Where its bits go, as its own encoder reported it (percent of the file, mean over the QPs; nobody has checked it):"
+)
 _WORST = "Frames furthest below their clip's mean at one QP, and the worst 16x16 block of that clip and QP:"
 
 
@@ -169,7 +174,7 @@ def _gap(comparison: Comparison) -> str:
 def _bits(brief: Brief) -> list[str]:
     rows = []
     for clip, shares in brief.bits.items():
-        known = {component: share for component, share in shares.items() if isfinite(share)}
+        known = {component: share for component, share in shares.items() if isfinite(share) and share >= LEAST_SHARE}
         largest = sorted(known.items(), key=lambda item: (-item[1], item[0]))[:12]
         told = ", ".join(f"{on_one_line(component, 40)} {100 * share:.1f} %" for component, share in largest)
         rows.append(f"{on_one_line(clip, 100)}: {told}")
