@@ -170,13 +170,13 @@ def test_a_campaign_that_stops_goes_on_with_nothing_paid_twice(tmp_path: Path) -
             assert [e.purpose for e in campaign.ledger.exchanges()] == ["plan", "code", "repair"]
 
 
-def test_a_dead_server_stops_at_once_and_burns_no_generation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_dead_server_stops_a_campaign_before_it_begins(tmp_path: Path, batch: bool) -> None:
     with ClaudeServer() as server:
-        values = asking(server, generations=2)
+        values = asking(server, generations=2, batch=batch, record=str(tmp_path / "answers"))
     with pytest.raises(ProposerStop, match=r"nobody answers at .*nothing was spent: start the server"):
         run(tmp_path / "run", values)
-    with Campaign.open(tmp_path / "run") as stopped:
-        assert stopped.next_number == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_a_key_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

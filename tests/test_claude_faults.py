@@ -124,9 +124,13 @@ def test_a_dead_server_burns_nothing_and_is_asked_when_it_is_back(folder: Path) 
         with pytest.raises(ProposerStop) as caught:
             run(folder, quick(server, claude={"base_url": closed_port()}))
         check_line(caught.value, "nobody answers at", "nothing was spent: start the server or correct base_url")
+        with Campaign.open(folder) as stopped:
+            assert [*stopped.ledger.generations()] == [0]
         with closing(run(folder, quick(server))) as campaign:
             assert [row[:2] for row in table(campaign)] == [(0, "adopted"), (1, "adopted")]
             check_money(campaign, server)
+            assert len(server.log) == 2, "to look whether somebody is there is no request"
+    Campaign.start(folder, make_settings(quick(server), "test")).close()  # all is asked: nobody need be there
 
 
 def check_line(error: ProposerStop, *words: str) -> None:

@@ -1,16 +1,19 @@
 """Claude through the real SDK, against a server that speaks the Messages API and breaks in every known way."""
 
+import contextlib
+import socket
 import time
 from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
-from claude_books import QUICK, Kept, ask_at, question, stopped
+from claude_books import QUICK, Kept, ask_at, question, stopped, the_line
 from claude_books import _only_our_key as _only_our_key
 from claude_books import books as books
 from claude_faults import CODE, PASSING, STAYING, WHOLE
 from claude_server import Answer, ClaudeServer, Status, closed_port
 
+from labkit.errors import ProposerStop
 from labkit.propose.arriving import Arriving, text_of, usage_of
 from labkit.propose.exchange import Exchange, Usage, from_json, to_json
 from labkit.propose.trouble import asked_pause_s
@@ -211,6 +214,55 @@ def test_a_server_that_is_not_there_at_the_start_stops_at_once(books: Kept) -> N
     )
     assert time.monotonic() - started < 30
     assert (books.all, books.said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "[Errno 111] Connection refused"),
+        ("http://" + ".".join(["a" * 60] * 5), "[Errno -"),  # too long to ask a resolver for it
+        ("http://" + "a" * 70 + ".invalid", "nobody answers"),  # no label of a name is so long
+    ],
+)
+def test_a_server_that_is_not_there_is_noticed_without_a_question(url: str, words: str) -> None:
+    with pytest.raises(ProposerStop) as caught:
+        ask_at(url or closed_port()).reach()
+    line = the_line(caught.value)
+    assert line.startswith("nobody answers at http://")
+    assert words in line
+    assert line.endswith("; nothing was spent: start the server or correct base_url in [claude]")
+
+
+def test_a_server_that_accepts_no_connection_in_time_is_not_there() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        place = full.getsockname()
+        with contextlib.ExitStack() as waiting:  # the queue is full: the next connection is never accepted
+            for _ in range(4):
+                other = waiting.enter_context(socket.socket())
+                other.setblocking(False)
+                other.connect_ex(place)
+            messages = ask_at(f"http://127.0.0.1:{place[1]}", settings=replace(QUICK, timeout_s=0.2))
+            with pytest.raises(ProposerStop, match=r"nobody answers at .* \(timed out\); nothing was spent"):
+                messages.reach()
+
+
+@pytest.mark.parametrize(("exempted", "told"), [("127.0.0.1", True), ("*", True), ("example.org", False), ("", False)])
+def test_nothing_is_said_of_a_server_behind_a_proxy(monkeypatch: pytest.MonkeyPatch, exempted: str, told: bool) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, exempted)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, closed_port())
+    with pytest.raises(ProposerStop) if told else contextlib.nullcontext():
+        ask_at(closed_port()).reach()
+
+
+def test_a_server_that_is_there_is_reached_and_sees_no_request() -> None:
+    with ClaudeServer() as server:
+        ask_at(server.url).reach()
+        ask_at(server.url.replace("127.0.0.1", "localhost")).reach()
+        assert server.log == []
 
 
 def test_a_server_that_goes_away_later_is_asked_again_first(books: Kept) -> None:

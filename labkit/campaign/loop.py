@@ -81,8 +81,9 @@ class Campaign(Record):
 
         Raises:
             CampaignError: the folder holds a campaign with other settings, or something else.
+            ProposerStop: proposals are wanted yet, and whoever makes them is out of reach.
         """
-        if not (folder / "ledger.sqlite").exists():
+        if not (begun := (folder / "ledger.sqlite").exists()):
             if folder.exists() and any(folder.iterdir()):
                 raise CampaignError(f"{folder} exists and holds no campaign; name another with --name")
             _check_that_it_can_begin(settings, proposer)
@@ -90,6 +91,8 @@ class Campaign(Record):
         campaign = cls(folder, settings, proposer)
         try:
             campaign._remember_settings()
+            if begun:
+                campaign._check_that_it_can_go_on()
             if inherited and not campaign.ledger.lessons():
                 campaign.ledger.record_lessons(0, inherited[1], f"campaign {inherited[0]}")
         except BaseException:
@@ -106,6 +109,14 @@ class Campaign(Record):
             )
         if known != now:
             self.ledger.record_settings(now, versions_in_use())
+
+    def _check_that_it_can_go_on(self) -> None:
+        """Raise before anything is measured if proposals are wanted yet and whoever makes them is out of reach."""
+        number, last = self.next_number, self.settings.generations
+        wanted = number < last or (number == last > 0 and len(self.ledger.entries(number)) < self.settings.candidates)
+        if wanted and self._proposer is None:
+            with closing(make_proposer(self.settings.proposer, self.settings.asking)) as named:
+                named.reach()
 
     @classmethod
     def open(cls, folder: Path, proposer: Proposer | None = None, candidates: int | None = None) -> "Campaign":
@@ -391,7 +402,9 @@ class Campaign(Record):
 def _check_that_it_can_begin(settings: Settings, proposer: Proposer | None) -> None:
     """Raise before anything is written if the proposer, the starting program or a clip is not to be had."""
     if proposer is None:
-        make_proposer(settings.proposer, settings.asking).close()
+        with closing(make_proposer(settings.proposer, settings.asking)) as named:
+            if settings.generations:
+                named.reach()
     if settings.start:
         read_candidate(ROOT / settings.start)
     if settings.vmaf:

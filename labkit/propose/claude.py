@@ -49,6 +49,10 @@ class ClaudeProposer(Proposer):
         """Have a recording miss nothing of a resumed campaign, and a replay hand nothing out twice."""
         self.asker.catch_up(exchanges)
 
+    def reach(self) -> None:
+        """Make sure that the server is there."""
+        self.asker.reach()
+
     def close(self) -> None:
         """Close the connections."""
         self.asker.close()

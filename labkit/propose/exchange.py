@@ -160,6 +160,14 @@ class Asker(Protocol):
         """Take note of what the campaign has in its books already, before the first question of a process."""
         ...
 
+    def reach(self) -> None:
+        """Make sure that there is somebody to ask; nothing is asked.
+
+        Raises:
+            ProposerStop: there is nobody.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of connections and files."""
         ...

@@ -23,6 +23,11 @@ _SHORTEST_IN_DATA = 16
 """A local server's "key" may be an everyday word: replaced in an answer, it would spoil code."""
 
 
+def connect_s(settings: ClaudeSettings) -> float:
+    """Return how long a server may take to accept a connection."""
+    return min(CONNECT_S, settings.timeout_s)
+
+
 def open_client(settings: ClaudeSettings, key: str | None = None) -> Anthropic:
     """Return the SDK's client, which does not retry: each attempt has to be counted.
 
@@ -36,7 +41,7 @@ def open_client(settings: ClaudeSettings, key: str | None = None) -> Anthropic:
         client = Anthropic(
             api_key=key,
             base_url=settings.base_url or None,
-            timeout=Timeout(settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
+            timeout=Timeout(settings.timeout_s, connect=connect_s(settings)),
             max_retries=0,
             default_headers=dict(settings.headers),
         )

@@ -14,9 +14,10 @@ from labkit.propose.arriving import Arriving
 from labkit.propose.batch import run_batch
 from labkit.propose.claude_settings import ClaudeSettings
 from labkit.propose.exchange import Books, Exchange, Question, Usage, write_journal
-from labkit.propose.keys import Secrets, open_client
+from labkit.propose.keys import Secrets, connect_s, open_client
 from labkit.propose.patience import STOPPED, patiently
 from labkit.propose.prices import cache_ttls, cost_usd, dearest, worst_case_usd
+from labkit.propose.reach import unreached
 from labkit.propose.trouble import FAILURES, Trouble, at_start, explain
 
 T = TypeVar("T")
@@ -76,6 +77,16 @@ class Messages:
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+    def reach(self) -> None:
+        """Make sure that somebody listens at the server's address; nothing is asked.
+
+        Raises:
+            ProposerStop: nobody does.
+        """
+        error = unreached(self.client.base_url, connect_s(self.settings))
+        if error is not None:
+            raise ProposerStop(at_start(explain(error, self.where, "")).text)
 
     # --- asking ----------------------------------------------------------------------------------------
 

@@ -57,6 +57,14 @@ class Proposer(Protocol):
         """Take note of all that the campaign asked and was answered before this process began."""
         return None  # noqa: RET501  (as with close)
 
+    def reach(self) -> None:
+        """Make sure that whoever is asked can be reached, before anything is measured; nothing is asked.
+
+        Raises:
+            ProposerStop: nobody is there.
+        """
+        return None  # noqa: RET501  (as with close)
+
     def propose(self, brief: Brief, desk: Desk) -> Proposal:
         """Return one candidate that differs from everything in `brief.tried`.
 

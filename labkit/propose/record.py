@@ -46,6 +46,10 @@ class Recording:
         self.catch_up(exchanges)
         return exchanges
 
+    def reach(self) -> None:
+        """Make sure that the asker can be reached."""
+        self._asker.reach()
+
     def close(self) -> None:
         """Close the asker; the file is closed after each line."""
         self._asker.close()
@@ -115,6 +119,9 @@ class Recorded:
     ) -> list[Exchange]:  # fmt: skip
         """Return the recorded answers; there is no batch to be waited for, so `submitted` is not called."""
         return [self.ask(question, books) for question in questions]
+
+    def reach(self) -> None:
+        """Nobody need be reached."""
 
     def close(self) -> None:
         """Nothing is open."""
