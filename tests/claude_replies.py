@@ -1,5 +1,6 @@
 """What the Claude server of the tests can be told to answer: answers, errors, pages, and streams that break."""
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,15 @@ class Expired:
     """A question of a batch that was not answered within a day."""
 
 
-Reply = Answer | Status | Page | Expired
+@dataclass(frozen=True)
+class Held:
+    """A batch that is taken, and whose answer waits until it is let go."""
+
+    taken: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+
+Reply = Answer | Status | Page | Expired | Held
 
 
 def within(answer: Answer, max_tokens: int) -> tuple[list[tuple[str, str]], str, int]:

@@ -14,15 +14,18 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from claude_bill import PRICES, PrefixCache, Refused, bill_usd, count
-from claude_replies import PIECE, Answer, Page, Reply, Status, error_of, within
+from claude_replies import PIECE, Answer, Held, Page, Reply, Status, error_of, within
 
 KEY = "sk-ant-test-0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -47,7 +50,7 @@ class ClaudeServer(ThreadingHTTPServer):
     Attributes:
         batch_polls: how often a batch is looked at before it has ended.
         batch_faults: what becomes of the next requests about batches: a Status or a Page, an Answer whose `end`
-            strikes after the work is done, None for nothing.
+            strikes after the work is done, a Held, None for nothing.
         clock_s: shift it to let cache entries expire.
     """
 
@@ -85,6 +88,11 @@ class ClaudeServer(ThreadingHTTPServer):
         if callable(self._script):
             return self._script(body)
         return next(self._script, Status(400, "invalid_request_error", "the script of the test is at its end"))
+
+    def take_batch(self, name: str, results: list[dict[str, Any]], age_s: float = 0.0) -> None:
+        """Add a batch, as if it had been sent so long ago."""
+        made = datetime.now(UTC) - timedelta(seconds=age_s)
+        self.batches[name] = {"results": results, "polls": self.batch_polls, "created_at": made.isoformat()}
 
     def charge(self, logged: Logged, body: dict[str, Any], output_tokens: int, batch: bool = False) -> None:
         """Put usage and bill on record; a second call for the same request only raises its output."""
@@ -146,7 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/messages":
             return self._message(body)
         if self.path.startswith("/v1/messages/batches"):
-            return self._batches(body, *self.path.removeprefix("/v1/messages/batches").strip("/").split("/"))
+            path, _, query = self.path.removeprefix("/v1/messages/batches").partition("?")
+            return self._batches(body, query, *path.strip("/").split("/"))
         return self._status(Status(404, "not_found_error", f"no such path {self.path}"))
 
     # --- messages --------------------------------------------------------------------------------------
@@ -242,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # --- batches ---------------------------------------------------------------------------------------
 
-    def _batches(self, body: dict[str, Any], name: str = "", what: str = "") -> None:
+    def _batches(self, body: dict[str, Any], query: str, name: str = "", what: str = "") -> None:
         fault = self.server.batch_faults.pop(0) if self.server.batch_faults else None
         if isinstance(fault, Status):
             return self._status(fault)
@@ -251,9 +260,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "POST":
             name = f"msgbatch_{len(self.server.batches):03d}"
             results = [self._result(request) for request in body["requests"]]
-            self.server.batches[name] = {"results": results[::-1], "polls": self.server.batch_polls}
+            self.server.take_batch(name, results[::-1])
+        if isinstance(fault, Held):
+            fault.taken.set()
+            fault.let_go.wait(60)
         if isinstance(fault, Answer):
             return self._break(fault)
+        if self.command == "GET" and not name:
+            return self._send(200, json.dumps(self._listed(**dict(parse_qsl(query)))))
         if name not in self.server.batches:
             return self._status(Status(404, "not_found_error", f"no such batch {name}"))
         batch = self.server.batches[name]
@@ -262,16 +276,24 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, lines, "application/x-jsonl")
         return self._send(200, json.dumps(self._batch(name, batch)))
 
-    def _batch(self, name: str, batch: dict[str, Any]) -> dict[str, Any]:
-        if self.command == "GET":
+    def _batch(self, name: str, batch: dict[str, Any], polled: bool = True) -> dict[str, Any]:
+        if self.command == "GET" and polled:
             batch["polls"] -= 1
         ended = batch["polls"] < 0
+        counts = Counter(result["result"]["type"] for result in batch["results"]) if ended else {}
         return {
             "id": name, "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
-            "created_at": "2026-11-21T00:00:00Z", "expires_at": "2026-11-22T00:00:00Z",
-            "request_counts": {"processing": 0 if ended else len(batch["results"])},
+            "created_at": batch["created_at"], "expires_at": "2126-11-22T00:00:00Z",
+            "request_counts": {"processing": 0 if ended else len(batch["results"]), **counts},
             "results_url": f"{self.server.url}/v1/messages/batches/{name}/results" if ended else None,
         }  # fmt: skip
+
+    def _listed(self, limit: str = "20", after_id: str = "") -> dict[str, Any]:
+        """Return a page of batches, the newest first, at most three whatever is asked for."""
+        names = [*self.server.batches][::-1]
+        names = names[names.index(after_id) + 1 if after_id else 0 :]
+        page = [self._batch(name, self.server.batches[name], polled=False) for name in names[: min(3, int(limit))]]
+        return {"data": page, "has_more": len(names) > len(page), "first_id": None, "last_id": None}
 
     def _result(self, request: dict[str, Any]) -> dict[str, Any]:
         reply, body = self.server.reply(request["params"]), request["params"]

@@ -12,7 +12,7 @@ from claude_replies import Expired
 from claude_server import KEY, Answer, ClaudeServer, Reply, Status
 
 from labkit.errors import ProposerStop
-from labkit.propose.exchange import Exchange, Question, Usage, to_json
+from labkit.propose.exchange import Exchange, Question, Slip, Usage, to_json
 from labkit.propose.record import Recorded, Recording
 
 pytestmark = pytest.mark.usefixtures("_only_our_key")
@@ -45,10 +45,11 @@ class Ready:
     def ask(self, question: Question, books: object, on_progress: object = None) -> Exchange:
         return self.exchanges.pop(0)
 
-    def batch(
-        self, questions: object, books: object, batch_id: str = "", submitted: object = None
-    ) -> list[Exchange]:  # fmt: skip
+    def batch(self, questions: object, books: object, slip: object = None) -> list[Exchange]:
         return self.exchanges
+
+    def reach(self) -> None:
+        """Always here."""
 
     def close(self) -> None:
         self.closed = True
@@ -91,11 +92,11 @@ def test_a_replay_gives_the_same_answers_and_costs_nothing(books: Kept, folder: 
 def test_a_recorded_batch_is_replayed_without_one(books: Kept, folder: Path) -> None:
     questions, ids = [at(3, 0), at(3, 1), at(3, 2)], list[str]()
     with ClaudeServer([Answer("zero"), Expired(), Answer("two")]) as server:
-        exchanges = Recording(ask_at(server.url), folder).batch(questions, books, submitted=ids.append)
+        exchanges = Recording(ask_at(server.url), folder).batch(questions, books, Slip(submitted=ids.append))
     assert len(ids) == 1
     assert lines(folder) == [to_json(exchanges[0]), to_json(exchanges[2])]
     again = Kept()
-    replayed = Recorded(folder).batch([questions[2], questions[0]], again, submitted=ids.append)
+    replayed = Recorded(folder).batch([questions[2], questions[0]], again, Slip(submitted=ids.append))
     assert [exchange.answer for exchange in replayed] == ["two", "zero"]
     assert (again.all, again.spent_usd(), len(ids)) == (replayed, 0.0, 1)
 

@@ -112,6 +112,22 @@ class Exchange:
         return self.stop_reason == "refusal"
 
 
+@dataclass(frozen=True)
+class Slip:
+    """What is kept of one message batch, so that it is sent and paid for once, whatever ends the process.
+
+    Attributes:
+        intent: kept before the batch was sent, and part of its questions' names; "" if it was not sent yet.
+        batch_id: under which the server has it; "" as long as that is unknown.
+        intended, submitted: called with each of the two as soon as there is one.
+    """
+
+    intent: str = ""
+    batch_id: str = ""
+    intended: Callable[[str], None] = lambda intent: None
+    submitted: Callable[[str], None] = lambda batch_id: None
+
+
 class Books(Protocol):
     """What is needed of a desk to ask a model: where exchanges are kept, and how to stop."""
 
@@ -138,6 +154,9 @@ class Books(Protocol):
         ...
 
 
+NO_SLIP = Slip()
+
+
 class Asker(Protocol):
     """Who answers questions: a server (`messages.Messages`), or a recording of one (`record.Recorded`)."""
 
@@ -149,10 +168,7 @@ class Asker(Protocol):
         """
         ...
 
-    def batch(
-        self, questions: Sequence[Question], books: Books, batch_id: str = "",
-        submitted: Callable[[str], None] = lambda batch_id: None,
-    ) -> list[Exchange]:  # fmt: skip
+    def batch(self, questions: Sequence[Question], books: Books, slip: Slip = NO_SLIP) -> list[Exchange]:
         """Return the answers to several questions, in their order; see `messages.Messages.batch`."""
         ...
 

@@ -13,7 +13,7 @@ from labkit.errors import ProposerStop
 from labkit.propose.arriving import Arriving
 from labkit.propose.batch import run_batch
 from labkit.propose.claude_settings import ClaudeSettings
-from labkit.propose.exchange import Books, Exchange, Question, Usage, write_journal
+from labkit.propose.exchange import NO_SLIP, Books, Exchange, Question, Slip, Usage, write_journal
 from labkit.propose.keys import Secrets, connect_s, open_client
 from labkit.propose.patience import STOPPED, patiently
 from labkit.propose.prices import cache_ttls, cost_usd, dearest, worst_case_usd
@@ -102,20 +102,17 @@ class Messages:
         request = self.request(question)
         return patiently(lambda: self._attempt(_Flight(question, request), books, on_progress), self.settings, books)
 
-    def batch(
-        self, questions: Sequence[Question], books: Books, batch_id: str = "",
-        submitted: Callable[[str], None] = lambda batch_id: None,
-    ) -> list[Exchange]:  # fmt: skip
+    def batch(self, questions: Sequence[Question], books: Books, slip: Slip = NO_SLIP) -> list[Exchange]:
         """Return the answers to several questions, asked at half price as one message batch: it may take a day.
 
         Args:
-            batch_id: of a batch that was sent before with the same questions: it is waited for, nothing is sent.
-            submitted: called with the id as soon as there is one; whoever keeps it can go on after a restart.
+            slip: of a batch with the same questions that was sent before: it is waited for. One that has an intent
+                and no id is looked for among the server's batches, and sent only if none carries the intent.
 
         Raises:
             ProposerStop: as `ask`; the batch goes on at the server.
         """
-        return run_batch(self, questions, books, batch_id, submitted)
+        return run_batch(self, questions, books, slip)
 
     def request(self, question: Question) -> dict[str, Any]:
         """Return what is sent for a question; the same question gives the same bytes, as the cache needs it."""

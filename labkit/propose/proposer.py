@@ -39,11 +39,11 @@ class Desk(Books, Protocol):
         ...
 
     def batch_id(self, key: str) -> str:
-        """Return the id of the message batch that was sent under `key`; "" if none was."""
+        """Return what was kept under `key` of a message batch, its id or the intent to send it; "" if nothing was."""
         ...
 
     def keep_batch(self, key: str, batch_id: str) -> None:
-        """Remember that a message batch was sent."""
+        """Keep for good that a message batch was sent, or is about to be."""
         ...
 
 

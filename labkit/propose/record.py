@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labkit.errors import ProposerStop
-from labkit.propose.exchange import REPLAYED, Asker, Books, Exchange, Question, from_json, to_json
+from labkit.propose.exchange import NO_SLIP, REPLAYED, Asker, Books, Exchange, Question, Slip, from_json, to_json
 from labkit.propose.patience import STOPPED
 
 FILE = "exchanges.jsonl"
@@ -37,12 +37,9 @@ class Recording:
         self.catch_up([exchange])
         return exchange
 
-    def batch(
-        self, questions: Sequence[Question], books: Books, batch_id: str = "",
-        submitted: Callable[[str], None] = lambda batch_id: None,
-    ) -> list[Exchange]:  # fmt: skip
+    def batch(self, questions: Sequence[Question], books: Books, slip: Slip = NO_SLIP) -> list[Exchange]:
         """Return the answers, which are recorded."""
-        exchanges = self._asker.batch(questions, books, batch_id, submitted)
+        exchanges = self._asker.batch(questions, books, slip)
         self.catch_up(exchanges)
         return exchanges
 
@@ -113,11 +110,8 @@ class Recorded:
             on_progress(exchange.usage.output_tokens)
         return exchange
 
-    def batch(
-        self, questions: Sequence[Question], books: Books, batch_id: str = "",
-        submitted: Callable[[str], None] = lambda batch_id: None,
-    ) -> list[Exchange]:  # fmt: skip
-        """Return the recorded answers; there is no batch to be waited for, so `submitted` is not called."""
+    def batch(self, questions: Sequence[Question], books: Books, slip: Slip = NO_SLIP) -> list[Exchange]:
+        """Return the recorded answers; no batch is sent, so nothing of one is kept."""
         return [self.ask(question, books) for question in questions]
 
     def reach(self) -> None:

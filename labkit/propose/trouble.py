@@ -18,6 +18,8 @@ FAILURES = (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecod
 
 _UNREACHABLE = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 _AGAIN = (408, 409, 429)
+_TURNED_AWAY = (503, 529)
+"""Other errors from 500 up may come from a proxy, behind which the work was done."""
 _STATUS_OF_EVENT = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -94,7 +96,8 @@ def _status(error: APIStatusError, where: str, model: str) -> Trouble:
     if (error.error_code or "").endswith("spend_limit_reached"):
         return Trouble(f"{said}; {_SPEND_LIMIT}", retry=False, certain=True)
     if status in _AGAIN or status >= 500:
-        return Trouble(said, headers.get("x-should-retry") != "false", asked_pause_s(headers), certain=not event)
+        certain = not event and (status < 500 or status in _TURNED_AWAY)
+        return Trouble(said, headers.get("x-should-retry") != "false", asked_pause_s(headers), certain=certain)
     advice = _ADVICE.get(status, "asking again would not help").format(model=model)
     advice = advice if model or status != 404 else _NO_SUCH_BATCH
     return Trouble(f"{said}; {advice}", retry=False, certain=not event)

@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from labkit.errors import NoProposalError
-from labkit.propose.exchange import Asker, Exchange, Question
+from labkit.propose.exchange import Asker, Exchange, Question, Slip
 from labkit.propose.prompt import Prompt
 from labkit.propose.proposer import Desk
 
@@ -96,8 +97,9 @@ class Walk:
         """
         placed = [replace(question, generation=self._generation) for question in questions]
         key = f"{self._generation}/{name}"
-        known = self._desk.batch_id(key)
-        return self._asker.batch(placed, self._desk, known, lambda sent: self._desk.keep_batch(key, sent))
+        intent, keep = f"{key}/intent", self._desk.keep_batch
+        known = Slip(self._desk.batch_id(intent), self._desk.batch_id(key), partial(keep, intent), partial(keep, key))
+        return self._asker.batch(placed, self._desk, known)
 
     def has(self, slot: int, purpose: str) -> bool:
         """Whether an answer of this place is paid and not used yet."""
