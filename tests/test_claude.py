@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from claude_books import _only_our_key
-from claude_replies import Answer, Reply, Status
+from claude_replies import Answer, Expired, Reply, Status
 from claude_server import KEY, ClaudeServer
 from claude_story import IDEAS, STORY, Story, code, plan
 from programs import DEAD_ZONE, WASTEFUL, silent
@@ -148,6 +148,10 @@ def verdicts(campaign: Campaign) -> list[bytes]:
         return [repr(row).encode() for row in raw.execute(query)]
 
 
+def outcome(campaign: Campaign) -> tuple[list[bytes], list[tuple[int, str, str]]]:
+    return verdicts(campaign), [(row.generation, row.kind, row.text) for row in campaign.ledger.alerts()]
+
+
 # --- stops and resumption --------------------------------------------------------------------------------
 
 
@@ -238,6 +242,26 @@ def test_a_batch_costs_half(tmp_path: Path) -> None:
         assert campaign.ledger.cost_usd() == pytest.approx(float(server.billed_usd), abs=1e-9)
         assert server.asked == []
         assert len(server.batches) == 2
+
+
+@pytest.mark.slow
+def test_questions_of_a_batch_without_an_answer_are_replayed_as_they_were(tmp_path: Path) -> None:
+    """One slot is asked for once more, one in vain: a replay that left either out would want what nobody recorded."""
+    failed = Status(500)
+    story: dict[int, Any] = {
+        1: (failed, plan(IDEAS[0], IDEAS[1]), failed, failed, code(DEAD_ZONE), Expired(), failed),
+        2: (plan(IDEAS[2]), code(WASTEFUL)),
+    }
+    with ClaudeServer(Story(story)) as server:
+        values = asking(server, generations=2, candidates=2, batch=True, record=str(tmp_path / "answers"))
+        with closing(run(tmp_path / "run", values)) as campaign:
+            told = outcome(campaign)
+            assert [row[:2] for row in table(campaign)[1:]] == [(1, "adopted"), (2, "rejected")]
+            assert any("no answer in the batch: errored api_error" in text for *_, text in told[1])
+            assert campaign.ledger.cost_usd() == pytest.approx(float(server.billed_usd), abs=1e-9)
+        replay = SMALL | {"generations": 2, "candidates": 2, "proposer": f"replay:{tmp_path / 'answers'}"}
+        with closing(run(tmp_path / "again", replay)) as again:
+            assert outcome(again) == told
 
 
 @pytest.mark.slow

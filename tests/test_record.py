@@ -94,10 +94,11 @@ def test_a_recorded_batch_is_replayed_without_one(books: Kept, folder: Path) -> 
     with ClaudeServer([Answer("zero"), Expired(), Answer("two")]) as server:
         exchanges = Recording(ask_at(server.url), folder).batch(questions, books, Slip(submitted=ids.append))
     assert len(ids) == 1
-    assert lines(folder) == [to_json(exchanges[0]), to_json(exchanges[2])]
+    assert lines(folder) == [*map(to_json, exchanges)]
     again = Kept()
-    replayed = Recorded(folder).batch([questions[2], questions[0]], again, Slip(submitted=ids.append))
-    assert [exchange.answer for exchange in replayed] == ["two", "zero"]
+    replayed = Recorded(folder).batch(questions[::-1], again, Slip(submitted=ids.append))
+    assert [exchange.answer for exchange in replayed] == ["two", "", "zero"]
+    assert replayed[1].error == "no answer in the batch: expired"
     assert (again.all, again.spent_usd(), len(ids)) == (replayed, 0.0, 1)
 
 

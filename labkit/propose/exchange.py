@@ -107,6 +107,11 @@ class Exchange:
         return self.stop_reason not in ("", "cut")
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of this request: answered, or a batch brought something else in its place."""
+        return self.answered or (self.stop_reason == "" and self.raw is not None)
+
+    @property
     def refused(self) -> bool:
         """Whether the model declined to answer."""
         return self.stop_reason == "refusal"

@@ -58,7 +58,7 @@ class Recording:
             ProposerStop: the file cannot be written.
         """
         for exchange in exchanges:
-            if exchange.answered and exchange.id not in self._ids:
+            if exchange.ended and exchange.id not in self._ids:
                 self._append(exchange)
                 self._ids.add(exchange.id)
 
@@ -87,7 +87,7 @@ class Recorded:
         except OSError as error:
             raise ProposerStop(f"{self._path}: no recording to replay ({error.strerror}); was it made?") from error
         for exchange in exchanges.values():
-            if exchange.answered:
+            if exchange.ended:
                 self._waiting.setdefault(_place(exchange), deque()).append(exchange)
 
     def ask(self, question: Question, books: Books, on_progress: Callable[[int], None] | None = None) -> Exchange:

@@ -51,7 +51,7 @@ class Walk:
         self._paid: dict[tuple[int, str], deque[Exchange]] = {}
         self._known: set[str] = set()
         booked = desk.exchanges()
-        self.keep([exchange for exchange in booked if exchange.answered])
+        self.keep([exchange for exchange in booked if exchange.ended])
         self._known |= {exchange.id for exchange in booked}
 
     def whole(self, question: Question) -> Exchange:
