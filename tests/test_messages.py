@@ -14,7 +14,7 @@ from claude_faults import CODE, PASSING, STAYING, WHOLE
 from claude_server import Answer, ClaudeServer, Status, closed_port
 
 from labkit.errors import ProposerStop
-from labkit.propose.arriving import Arriving, text_of, usage_of
+from labkit.propose.arriving import Arriving, usage_of
 from labkit.propose.exchange import Exchange, Usage, from_json, to_json
 from labkit.propose.trouble import asked_pause_s
 
@@ -96,7 +96,20 @@ def test_servers_that_leave_fields_out_are_understood() -> None:
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": None}},
     ):
         answer.take(event)
-    assert (answer.answer, answer.stop_reason, answer.usage("5m")) == ("no start, no index", "end_turn", Usage())
+    assert (answer.answer, answer.stop_reason) == ("no start, no index", "end_turn")
+    assert (answer.estimated, answer.usage("5m")) == (True, Usage(output_tokens=6))  # 18 bytes: nobody has counted
+
+
+def test_what_a_server_has_counted_of_a_cut_answer_is_the_least() -> None:
+    answer = Arriving()
+    answer.take({"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 3}}})
+    assert (answer.estimated, answer.usage("5m")) == (True, Usage(5, output_tokens=3))
+    answer.take({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a" * 30}})
+    assert answer.usage("5m").output_tokens == 10
+    answer.take({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 25.0, "input_tokens": 10**400}})
+    assert (answer.estimated, answer.usage("5m")) == (True, Usage(10**9, output_tokens=25))
+    answer.take({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 7}})
+    assert (answer.estimated, answer.usage("5m").output_tokens) == (False, 7)
 
 
 def test_a_character_that_a_server_cuts_in_two_is_put_together() -> None:
@@ -105,7 +118,9 @@ def test_a_character_that_a_server_cuts_in_two_is_put_together() -> None:
         answer.take({"type": "content_block_delta", "delta": {"type": "text_delta", "text": piece}})
     assert answer.answer == "half \U0001f600 and alone \ufffd"
     assert answer.tokens > 0
-    assert text_of({"content": [{"type": "text", "text": "\ud83d"}]}) == "\ufffd"
+    whole = Arriving()
+    whole.take_message({"content": [{"type": "text", "text": "\ud83d"}, "no block"]})
+    assert (whole.answer, whole.begun, whole.stop_reason) == ("\ufffd", True, "")
 
 
 @pytest.mark.parametrize(("dearest", "five", "hour"), [("5m", 30, 12), ("1h", 0, 42)])

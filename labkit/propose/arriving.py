@@ -4,11 +4,15 @@ from typing import Any
 
 from labkit.propose.exchange import Usage, estimated_tokens
 
+_MOST = 10**9
+"""No count of tokens is larger: a server that says so is wrong, and a cost has to fit in a number."""
+_MOST_CHARS = 80
+"""Of a stop reason."""
 _PARTS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 
 
 class Arriving:
-    """Takes the events of one stream; what is known so far can be read at any moment.
+    """Takes the events of one stream, or a message at once; what is known so far can be read at any moment.
 
     Servers other than the vendor's leave fields out or send null: what is missing stays empty or 0.
     """
@@ -16,6 +20,7 @@ class Arriving:
     def __init__(self) -> None:
         self.begun = False
         self.stop_reason = ""
+        self._told_end = False
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
@@ -23,7 +28,7 @@ class Arriving:
 
     def take(self, event: dict[str, Any]) -> None:
         """Add one event."""
-        kind, index = event.get("type"), event.get("index", 0)
+        kind, index = event.get("type"), _whole(event, "index")
         if kind == "message_start":
             self.begun = True
             self._message = _dict(event.get("message"))
@@ -39,9 +44,20 @@ class Arriving:
             self._add(index, name, delta.get(name))
         elif kind == "message_delta":
             delta = _dict(event.get("delta"))
-            self.stop_reason = delta.get("stop_reason") or self.stop_reason
+            self.stop_reason = str(delta.get("stop_reason") or self.stop_reason)[:_MOST_CHARS]
             self._message |= {key: value for key, value in delta.items() if value is not None}
             self._count(event.get("usage"))
+            self._told_end |= _whole(_dict(event.get("usage")), "output_tokens") > 0
+
+    def take_message(self, message: dict[str, Any]) -> None:
+        """Add a message that came at once."""
+        content = message.get("content")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        self.take({"type": "message_start", "message": message})
+        for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
+            self.take({"type": "content_block_start", "index": index, "content_block": block})
+        self.take({"type": "message_delta", "delta": {"stop_reason": message.get("stop_reason")},
+                   "usage": message.get("usage")})  # fmt: skip
 
     def _add(self, index: int, name: str, text: Any) -> None:
         if isinstance(text, str) and text:
@@ -69,11 +85,11 @@ class Arriving:
 
     @property
     def estimated(self) -> bool:
-        """Whether the server has not said yet how many tokens it wrote."""
-        return not self.stop_reason
+        """Whether the server has not said in the end how many tokens it wrote, though some have come."""
+        return not self.stop_reason or (not self._told_end and self.tokens > 0)
 
     def usage(self, dearest: str) -> Usage:
-        """Return the tokens so far.
+        """Return the tokens so far; where they are estimated, what the server has said is the least.
 
         Args:
             dearest: "5m" or "1h": how cache writes are counted that the server does not split.
@@ -112,16 +128,10 @@ def mended(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def text_of(message: dict[str, Any]) -> str:
-    """Return the text blocks of a whole message, joined."""
-    blocks = map(_dict, message.get("content") or ())
-    return mended("".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text"))
-
-
 def _dict(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
 
 
 def _whole(values: dict[str, Any], name: str) -> int:
     value = values.get(name)
-    return max(0, value) if isinstance(value, int) else 0
+    return int(min(max(0, value), _MOST)) if isinstance(value, int | float) and value == value else 0  # NaN is not

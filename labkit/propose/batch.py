@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from labkit.propose.arriving import text_of, usage_of
+from labkit.propose.arriving import Arriving
 from labkit.propose.batch_calls import look, results
 from labkit.propose.batch_once import name_of, new_intent, sent_once
-from labkit.propose.exchange import Books, Exchange, Question, Slip, Usage
+from labkit.propose.exchange import Books, Exchange, Question, Slip
+from labkit.propose.keys import one_line
 from labkit.propose.patience import patiently, pause
-from labkit.propose.prices import dearest
 
 if TYPE_CHECKING:
     from labkit.propose.messages import Messages
@@ -53,15 +53,17 @@ def _exchange(
     messages: "Messages", question: Question, request: dict[str, Any], result: dict[str, Any], ident: str
 ) -> Exchange:
     message = result.get("message") if result.get("type") == "succeeded" else None
-    message = message if isinstance(message, dict) else None
-    usage = usage_of(message.get("usage"), dearest(request)) if message else Usage()
+    answer = Arriving()
+    if isinstance(message, dict):
+        answer.take_message(message)
     return messages.exchange(
-        question, request, usage, batch=True, id=ident, request_id="", raw=message or result,
-        answer=text_of(message) if message else "", stop_reason=(message or {}).get("stop_reason") or "",
-        error="" if message else f"no answer in the batch: {_reason(result)}",
+        question, request, answer, batch=True, id=ident, request_id="", raw=message if answer.begun else result,
+        stop_reason=answer.stop_reason, error="" if answer.begun else f"no answer in the batch: {_reason(result)}",
     )  # fmt: skip
 
 
 def _reason(result: dict[str, Any]) -> str:
-    error = (result.get("error") or {}).get("error") or {}
-    return f"{result.get('type')} {error.get('type', '')} {error.get('message', '')}".strip()
+    error = result.get("error")
+    error = error.get("error") or error if isinstance(error, dict) else error
+    said = (error.get("type", ""), error.get("message", "")) if isinstance(error, dict) else (error or "",)
+    return one_line(" ".join(map(str, (result.get("type"), *said))))

@@ -13,7 +13,7 @@ from labkit.errors import ProposerStop
 from labkit.propose.arriving import Arriving
 from labkit.propose.batch import run_batch
 from labkit.propose.claude_settings import ClaudeSettings
-from labkit.propose.exchange import NO_SLIP, Books, Exchange, Question, Slip, Usage, write_journal
+from labkit.propose.exchange import NO_SLIP, Books, Exchange, Question, Slip, Usage, estimated_tokens, write_journal
 from labkit.propose.keys import Secrets, connect_s, open_client
 from labkit.propose.patience import STOPPED, patiently
 from labkit.propose.prices import cache_ttls, cost_usd, dearest, worst_case_usd
@@ -167,7 +167,9 @@ class Messages:
             headers, answer = stream.response.headers, flight.answer
             flight.request_id = headers.get("request-id", "")
             self._secrets.learn(stream.response.request.headers)
-            for event in stream:
+            if "json" in headers.get("content-type", "") and (message := _message_in(stream.response.read())):
+                answer.take_message(message)  # local servers do so, whatever was asked for
+            for event in () if answer.begun else stream:
                 if not isinstance(event, anthropic.BaseModel):
                     return Trouble(f"{self.where} sent something that is no event of an answer")
                 answer.take(event.to_dict(mode="json", warnings=False))
@@ -186,24 +188,26 @@ class Messages:
     # --- books -----------------------------------------------------------------------------------------
 
     def exchange(
-        self, question: Question, request: dict[str, Any], usage: Usage, *, batch: bool = False, **values: Any
+        self, question: Question, request: dict[str, Any], answer: Arriving, *, batch: bool = False, **values: Any
     ) -> Exchange:
         """Return an exchange with its cost, and without the key wherever a server may have echoed it."""
         price, date = self.settings.price(request["model"])
-        clean = self._secrets.hide_in({"request": request, **values})
+        usage, estimated = answer.usage(dearest(request)), answer.begun and answer.estimated
+        if answer.begun and not usage.prompt_tokens:  # a server that does not say: no prompt is free
+            usage, estimated = usage + Usage(input_tokens=estimated_tokens(json.dumps(request))), True
+        clean = self._secrets.hide_in({"request": request, "answer": answer.answer, **values})
         return Exchange(
             purpose=question.purpose, generation=question.generation, slot=question.slot, model=request["model"],
-            usage=usage, usd=cost_usd(usage, price, batch), price_date=date, **clean,
+            usage=usage, usd=cost_usd(usage, price, batch), price_date=date, estimated=estimated, **clean,
         )  # fmt: skip
 
     def _exchange(self, flight: _Flight, trouble: Trouble | None) -> Exchange:
         answer, begun = flight.answer, flight.answer.begun
         return self.exchange(
-            flight.question, flight.request, answer.usage(dearest(flight.request)),
-            answer=answer.answer, raw=answer.message() if begun else None,
+            flight.question, flight.request, answer, raw=answer.message() if begun else None,
             stop_reason=answer.stop_reason or ("cut" if begun else ""), request_id=flight.request_id,
             error=trouble.text if trouble and not answer.stop_reason else "",
-            seconds=time.monotonic() - flight.started, estimated=begun and answer.estimated, id=flight.id,
+            seconds=time.monotonic() - flight.started, id=flight.id,
         )  # fmt: skip
 
     def _book(self, exchange: Exchange, books: Books) -> None:
@@ -250,6 +254,15 @@ class Messages:
         seen = self._densest.get(request["model"])
         density = 1.0 if seen is None else min(1.0, DENSITY_MARGIN * seen)
         return int(_bytes(request) * density) + HIDDEN_TOKENS
+
+
+def _message_in(body: bytes) -> dict[str, Any] | None:
+    """Return the message that a body is; None for anything else."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) and "content" in message else None
 
 
 def _bytes(request: dict[str, Any]) -> int:
