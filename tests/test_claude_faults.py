@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def check_line(error: ProposerStop, *words: str) -> None:
 # --- what a model may do -----------------------------------------------------------------------------------
 
 THOUGHT = Answer(f"<codec>\n{DEAD_ZONE}</codec>\n", thinking=f"Perhaps so:\n<codec>\n{RAISES}</codec>\nor not.")
+UNKNOWN = replace(code(DEAD_ZONE), stop_reason="eos")
 TWICE_CUT = (plan(IDEAS[0]), cut(DEAD_ZONE), cut(DEAD_ZONE), code(DEAD_ZONE))
 
 MODELS: dict[str, tuple[tuple[Reply, ...], str, str]] = {
@@ -155,6 +157,8 @@ MODELS: dict[str, tuple[tuple[Reply, ...], str, str]] = {
     "a refused plan": ((REFUSAL, REFUSAL), "", "plan: the model refused to answer"),
     "a cut answer twice": (TWICE_CUT, "adopted", ""),
     "a cut answer thrice": ((plan(IDEAS[0]), *[cut(DEAD_ZONE)] * 3), "", "cut at 128,000 tokens"),
+    "an end that nobody knows": ((plan(IDEAS[0]), *[UNKNOWN] * 3), "", "nobody knows to be whole (stop_reason 'eos')"),
+    "a pause": ((plan(IDEAS[0]), Answer("wait", stop_reason="pause_turn"), code(DEAD_ZONE)), "adopted", ""),
     "empty content": ((plan(IDEAS[0]), *[Answer("", thinking="")] * 3), "", "the answer is empty"),
     "an empty plan": ((Answer("", thinking=""),) * 2, "", "no plan that could be used: the answer is empty"),
     "the same plan twice": ((plan(IDEAS[0], IDEAS[0]), code(DEAD_ZONE)), "adopted", ""),

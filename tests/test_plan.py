@@ -3,6 +3,7 @@
 import json
 import time
 from itertools import combinations, product
+from textwrap import indent
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
@@ -190,6 +191,11 @@ PROGRAMS = {
     "a longer fence": f"````py\n{CODE}````",
     "waves": f"~~~python3\n{CODE}~~~",
     "line ends": f"<codec>\n{CODE}</codec>".replace("\n", "\r\n"),
+    "line ends of old": f"<codec>\n{CODE}</codec>".replace("\n", "\r"),
+    "byte order marks": f"\ufeff<codec>\n\ufeff{CODE}</codec>",
+    "a fence after a byte order mark": f"\ufeff```python\n{CODE}```",
+    "a step of a list": "1. Do this:\n" + indent(f"```python\n{CODE}```\n", "   ") + "2. Done.",
+    "indented tags": indent(f"<codec>\n{CODE}</codec>", "\t"),
     "thinking": f"<think>\n<codec>\nno\n</codec>\n```python\nno\n```\n</think>\n<codec>\n{CODE}</codec>",
     "examples of other languages": f"```json\n{{}}\n```\n```text\nx\n```\n```python\n{CODE}```",
     "a fenced example before the tags": f"Before:\n```python\nx = 1\n```\n<codec>\n{CODE}</codec>",

@@ -8,6 +8,7 @@ _MOST = 10**9
 """No count of tokens is larger: a server that says so is wrong, and a cost has to fit in a number."""
 _MOST_CHARS = 80
 """Of a stop reason."""
+_ANSWERS = ("message_start", "content_block_start", "content_block_delta", "message_delta")
 _PARTS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 
 
@@ -29,8 +30,8 @@ class Arriving:
     def take(self, event: dict[str, Any]) -> None:
         """Add one event."""
         kind, index = event.get("type"), _whole(event, "index")
+        self.begun |= kind in _ANSWERS  # the start may have got lost; what follows is an answer all the same
         if kind == "message_start":
-            self.begun = True
             self._message = _dict(event.get("message"))
             self._count(self._message.get("usage"))
         elif kind == "content_block_start":

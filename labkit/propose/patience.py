@@ -28,7 +28,9 @@ def patiently(attempt: Callable[[], T | Trouble], settings: ClaudeSettings, book
 
     def pause_s(state: RetryCallState) -> float:
         asked = _trouble(state).wait_s
-        return grows(state) if asked is None else min(asked, threading.TIMEOUT_MAX)
+        if asked is None or asked < settings.retry_first_s:  # "0" asks for no pause, and would use all attempts up
+            return grows(state)
+        return min(asked, threading.TIMEOUT_MAX)
 
     def say(state: RetryCallState) -> None:
         text = f"{_trouble(state).text}; asking again in {state.upcoming_sleep:,.1f} s"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
+from textwrap import dedent
 from typing import Any
 
 from labkit.propose.ideas import repeats
@@ -123,12 +124,13 @@ def _answer(text: str) -> str | Unusable:
     """Return what an answer says after its thinking aloud, which some servers leave in the text."""
     if len(text) > MOST_CHARS:
         return Unusable(f"the answer has {len(text)} characters; {MOST_CHARS} are read at most")
-    rest = re.sub(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", "", text, flags=re.DOTALL)
+    plain = text.replace("\ufeff", "")  # a mark at the beginning of files, and of nothing that is typed
+    rest = re.sub(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", "", plain, flags=re.DOTALL)
     if re.match(r"\s*<think(?:ing)?>", rest):
         return Unusable("the answer ends while still thinking: answer with less thinking")
     if not rest.strip():
         return Unusable("the answer is empty")
-    return rest.replace("\r\n", "\n")
+    return rest.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _values(text: str) -> Iterator[Any]:
@@ -201,7 +203,7 @@ def _no_json(answer: str) -> str:
 
 _OPENING = re.compile(r"^[ \t]*<codec>[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _CLOSING = re.compile(r"^[ \t]*</codec>[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_FENCE = re.compile(r"^(?P<mark>`{3,}|~{3,})[ \t]*(?P<word>[\w+-]*)[^\n`]*$", re.MULTILINE)
+_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<word>[\w+-]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = ("", "python", "py", "python3")
 
 
@@ -235,7 +237,8 @@ def _program(block: str) -> str | Unusable:
         block = fence[2] or ""
     if not block.strip():
         return Unusable("the block is empty; give the whole program")
-    return block.strip("\n") + "\n"
+    block = block.strip("\n") + "\n"
+    return dedent(block) if block[0] in " \t" else block  # a list of steps indents what stands in it
 
 
 def _fenced(answer: str) -> str | Unusable:
@@ -256,7 +259,8 @@ def _fences(answer: str) -> Iterator[str | None]:
     place = 0
     while opening := _FENCE.search(answer, place):
         start = opening.end() + 1
-        closing = re.compile(rf"^{opening['mark']}{opening['mark'][0]}*[ \t]*$", re.MULTILINE).search(answer, start)
+        mark = opening["mark"]
+        closing = re.compile(rf"^{opening['indent']}{mark}{mark[0]}*[ \t]*$", re.MULTILINE).search(answer, start)
         if closing is None:
             yield None
             return

@@ -1,7 +1,6 @@
 """Why an attempt brought no whole answer: every way in which the SDK fails, in one line that says what to do."""
 
 import email.utils
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -13,11 +12,15 @@ from anthropic import AnthropicError, APIConnectionError, APIStatusError
 
 from labkit.propose.keys import one_line
 
-FAILURES = (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
-"""What the SDK raises when the world is at fault; anything else is a mistake of ours."""
+FAILURES = (AnthropicError, httpx2.HTTPError, ValueError, RecursionError)
+"""What the SDK raises when the world is at fault; anything else is a mistake of ours.
+
+The last two: JSON that is none, has a number of thousands of digits or is nested without end; text that is no UTF-8.
+"""
 
 _UNREACHABLE = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 _AGAIN = (408, 409, 429)
+_UNKNOWN_THERE = 501
 _TURNED_AWAY = (503, 529)
 """Other errors from 500 up may come from a proxy, behind which the work was done."""
 _STATUS_OF_EVENT = {
@@ -39,6 +42,7 @@ _ADVICE = {
     404: "model {model!r} or the address is unknown there; correct model or base_url (without /v1) in [claude]",
     413: "the prompt is too long for this server; make the brief shorter",
 }
+_ADVICE |= {405: _ADVICE[404], 422: _ADVICE[400]}
 _NO_SUCH_BATCH = "no batch of this id is known there; has it been deleted, or is base_url another one (without /v1)?"
 _SPEND_LIMIT = "the account has reached its spend limit; raise it or wait until it starts anew"
 
@@ -69,11 +73,13 @@ def explain(error: BaseException, where: str, model: str) -> Trouble:
     name = type(cause).__name__
     if isinstance(cause, _UNREACHABLE):
         return Trouble(f"nobody answers at {where} ({one_line(str(cause))})", unreachable=True, certain=True)
+    if isinstance(cause, httpx2.TooManyRedirects):
+        return Trouble(f"{where} redirects without end; {_ADVICE[404].format(model=model)}", retry=False, certain=True)
     if isinstance(cause, httpx2.TimeoutException):
         return Trouble(f"{where} fell silent for longer than timeout_s in [claude] ({name})")
     if isinstance(cause, httpx2.HTTPError):
         return Trouble(f"the connection to {where} broke ({name})")
-    if isinstance(cause, (json.JSONDecodeError, UnicodeDecodeError)):
+    if isinstance(cause, (ValueError, RecursionError)):
         return Trouble(f"{where} sent something that is not JSON ({one_line(str(cause))})")
     return Trouble(f"no request to {where} could be made: {name}: {one_line(str(cause))}", retry=False, certain=True)
 
@@ -87,20 +93,28 @@ def at_start(trouble: Trouble) -> Trouble:
 
 
 def _status(error: APIStatusError, where: str, model: str) -> Trouble:
-    status, headers = error.status_code, error.response.headers
-    event = status < 400
+    status, headers, kind = error.status_code, error.response.headers, str(error.type or "")
+    event = status < 300
     if event:
-        status = _STATUS_OF_EVENT.get(error.type or "", 500)
-    what = one_line(error.api_message or str(error.body or ""), most=160) or error.type or "no reason given"
-    said = f"{where} said {f'in its stream: {error.type}' if event else status}: {what}"
+        status = _STATUS_OF_EVENT.get(kind, 500)
+    what = one_line(_reason(error), most=160) or kind or "no reason given"
+    said = f"{where} said {f'in its stream: {kind}'.rstrip(': ') if event else status}: {what}"
     if (error.error_code or "").endswith("spend_limit_reached"):
         return Trouble(f"{said}; {_SPEND_LIMIT}", retry=False, certain=True)
-    if status in _AGAIN or status >= 500:
+    if status in _AGAIN or (status >= 500 and status != _UNKNOWN_THERE):
         certain = not event and (status < 500 or status in _TURNED_AWAY)
         return Trouble(said, headers.get("x-should-retry") != "false", asked_pause_s(headers), certain=certain)
-    advice = _ADVICE.get(status, "asking again would not help").format(model=model)
+    advice = _ADVICE.get(404 if status < 400 else status, "asking again would not help").format(model=model)
     advice = advice if model or status != 404 else _NO_SUCH_BATCH
     return Trouble(f"{said}; {advice}", retry=False, certain=not event)
+
+
+def _reason(error: APIStatusError) -> str:
+    """Return what the body of an error says: the API's message, or a text where other servers put one."""
+    body = error.body
+    for name in ("error", "message", "detail"):
+        body = body.get(name) or body if isinstance(body, dict) else body
+    return str(body or "")
 
 
 def asked_pause_s(headers: Mapping[str, Any]) -> float | None:

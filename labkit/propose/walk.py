@@ -12,6 +12,9 @@ from labkit.propose.prompt import Prompt
 from labkit.propose.proposer import Desk
 
 _ATTEMPTS = 3
+_CUT = ("max_tokens", "model_context_window_exceeded")
+_MOST = 128_000
+"""Tokens of an answer: more is asked of no model, unless the settings do."""
 _REFUSED = (
     "This is about video compression research: the program runs in a closed laboratory, on clips made for such tests, "
     "and is measured by its bytes and its picture quality. Please answer the request above."
@@ -70,9 +73,11 @@ class Walk:
                     break
                 why = "the model refused to answer"
                 question = answered(question, replace(exchange, answer=""), _REFUSED)
-            elif exchange.answered:
+            elif exchange.stop_reason in _CUT:
                 why = f"the answer was cut at {question.max_tokens:,} tokens ({exchange.stop_reason})"
-                question = replace(question, max_tokens=question.max_tokens * 2)
+                question = replace(question, max_tokens=max(question.max_tokens, min(2 * question.max_tokens, _MOST)))
+            elif exchange.answered:
+                why = f"the answer ended in a way that nobody knows to be whole (stop_reason {exchange.stop_reason!r})"
             else:
                 why = exchange.error or "there was no answer"
             self._desk.say(f"{question.purpose}: {why}; asking once more")
