@@ -20,7 +20,7 @@ import nbformat
 import psutil
 import pytest
 from claude_books import _only_our_key
-from claude_replies import Answer, Held, Status
+from claude_replies import Answer, Status
 from claude_server import KEY, ClaudeServer, closed_port
 from claude_story import BOTH, IDEAS, Story, code, plan
 from programs import DEAD_ZONE, PACKED, RAISES, REFUSED
@@ -476,22 +476,4 @@ def test_a_kill_while_a_batch_is_pending_sends_nothing_again(folder: Path, home:
         assert server.asked == []
         assert [e.purpose for e in ledger_of(folder, lambda c: c.ledger.exchanges())] == ["plan", "code"]
         assert ledger_of(folder, lambda c: c.entry(1).outcome) == "adopted"
-        assert ledger_of(folder, lambda c: c.ledger.cost_usd()) == pytest.approx(float(server.billed_usd), abs=1e-9)
-
-
-@pytest.mark.slow
-def test_a_kill_between_sending_a_batch_and_its_id_pays_once(folder: Path, home: Path) -> None:
-    """The server has taken the batch and holds its answer back until whoever sent it is dead."""
-    with ClaudeServer(Story({1: (plan(IDEAS[0]), code(DEAD_ZONE))})) as server:
-        held = Held()
-        server.batch_faults = [held]
-        command = evolve(folder, settings_file(folder, server.url), "--batch")
-        with started(command, home):
-            assert held.taken.wait(120)
-        held.let_go.set()
-        assert ledger_of(folder, lambda c: (c.ledger.batch("1/0/plan/0"), c.ledger.exchanges())) == ("", [])
-        finished = done(command, home)
-        assert finished.returncode == 0, finished.stderr
-        assert [len(logged.body["requests"]) for logged in server.log if "requests" in logged.body] == [1, 1]
-        assert [e.purpose for e in ledger_of(folder, lambda c: c.ledger.exchanges())] == ["plan", "code"]
         assert ledger_of(folder, lambda c: c.ledger.cost_usd()) == pytest.approx(float(server.billed_usd), abs=1e-9)

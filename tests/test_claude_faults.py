@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from claude_books import _only_our_key
 from claude_faults import PASSING, STAYING
-from claude_replies import Answer, Reply, Status
+from claude_replies import Answer, Held, Reply, Status
 from claude_server import ClaudeServer, closed_port
 from claude_story import BOTH, ENDLESS, IDEAS, REFUSAL, WRONG_NAMES, Story, code, cut, plan
 from programs import DEAD_ZONE, INTRA, PACKED, RAISES, REFUSED
@@ -212,6 +214,35 @@ def test_a_kill_between_two_answers_of_a_batch_sends_nothing_again(folder: Path,
 def batches(folder: Path) -> list[tuple[str, str]]:
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as raw:
         return list(raw.execute("SELECT key, id FROM batches ORDER BY number"))
+
+
+ASK = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+from test_claude import run
+run(Path(sys.argv[1]), json.loads(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_between_sending_a_batch_and_its_id_pays_once(folder: Path) -> None:
+    """The server has taken the batch and holds its answer back until whoever sent it is dead."""
+    with ClaudeServer(Story({1: (plan(IDEAS[0]), code(DEAD_ZONE))})) as server:
+        values, held = quick(server, batch=True, claude={"timeout_s": 100}), Held()
+        server.batch_faults = [held]
+        program = ASK.format(tests=str(Path(__file__).parent))
+        with subprocess.Popen([sys.executable, "-c", program, str(folder), json.dumps(values)]) as process:
+            taken = held.taken.wait(100)
+            process.kill()
+        assert taken
+        held.let_go.set()
+        assert [row[0] for row in batches(folder)] == ["1/0/plan/0/intent"]
+        with closing(run(folder, values)) as campaign:
+            assert [row[:2] for row in table(campaign)] == [(0, "adopted"), (1, "adopted")]
+            assert purposes(campaign) == ["plan", "code"]
+            assert [len(logged.body["requests"]) for logged in server.log if "requests" in logged.body] == [1, 1]
+            assert campaign.ledger.cost_usd() == pytest.approx(float(server.billed_usd), abs=1e-9)
 
 
 # --- recordings of campaigns that were broken off ----------------------------------------------------------
