@@ -188,6 +188,15 @@ def test_trouble_while_waiting_passes(books: Kept, fault: Reply) -> None:
     assert sum("asking again" in said for said in books.said) == 3, books.said
 
 
+def test_results_that_came_without_an_end_are_read_once_more(books: Kept) -> None:
+    with ClaudeServer(answers()) as server:
+        # sent, looked at twice, and once more by the SDK before it reads the results
+        server.batch_faults = [None, None, None, None, Page("", "application/x-jsonl")]
+        exchanges = ask_at(server.url).batch(QUESTIONS, books)
+        assert tuple(exchange.answer for exchange in exchanges) == TEXTS
+    assert "not every question is in its results, they are read once more" in books.said[-1]
+
+
 def test_a_batch_that_was_surely_not_taken_is_sent_again(books: Kept) -> None:
     with ClaudeServer(answers()) as server:
         server.batch_faults = [Status(529), Status(500)]

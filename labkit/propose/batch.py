@@ -25,10 +25,10 @@ def run_batch(messages: "Messages", questions: Sequence[Question], books: Books,
         batch_id = sent_once(messages, requests, books, slip, intent)
         slip.submitted(batch_id)
     _await_end(messages, batch_id, books)
-    came = patiently(lambda: results(messages, batch_id), messages.settings, books)
+    came = _results(messages, batch_id, [name_of(number, intent) for number in range(len(requests))], books)
     exchanges = []
     for number, (question, request) in enumerate(zip(questions, requests, strict=True)):
-        result = came.get(name_of(number, intent)) or {"type": "missing in the results"}
+        result = came.get(name_of(number, intent), {"type": "missing in the results"})
         exchanges.append(_exchange(messages, question, request, result, f"{batch_id}/{name_of(number, '')}"))
     for exchange in exchanges:
         books.record(exchange)
@@ -41,12 +41,22 @@ def _await_end(messages: "Messages", batch_id: str, books: Books) -> None:
         values = patiently(lambda: look(messages, batch_id), messages.settings, books)
         if values.get("processing_status") == "ended":
             return
-        counts = values.get("request_counts") or {}
-        text = f"batch {batch_id}: {counts.get('processing', 'all')} questions are waiting for their answers"
+        counts = values.get("request_counts")
+        count = counts.get("processing", "all") if isinstance(counts, dict) else "all"
+        text = f"batch {batch_id}: {count} questions are waiting for their answers"
         if text != said:
             books.say(text)
             said = text
         pause(messages.settings.batch_poll_s, books)
+
+
+def _results(messages: "Messages", batch_id: str, names: Sequence[str], books: Books) -> dict[str, dict[str, Any]]:
+    came = patiently(lambda: results(messages, batch_id), messages.settings, books)
+    if not came.keys() >= set(names):
+        books.say(f"batch {batch_id}: not every question is in its results, they are read once more")
+        pause(messages.settings.batch_poll_s, books)
+        came |= patiently(lambda: results(messages, batch_id), messages.settings, books)
+    return came
 
 
 def _exchange(
