@@ -42,12 +42,17 @@ def books(tmp_path: Path) -> "Kept":
 
 @dataclass
 class Kept:
-    """Books in memory."""
+    """Books in memory.
+
+    Attributes:
+        stop_when_told: stop soon after the first thing that is told, as somebody would who has read it.
+    """
 
     journal: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     exchanges: dict[str, Exchange] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    stop_when_told: bool = False
 
     def record(self, exchange: Exchange) -> None:
         self.exchanges.setdefault(exchange.id, exchange)
@@ -57,6 +62,8 @@ class Kept:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+        if self.stop_when_told:
+            threading.Timer(0.1, self.stop.set).start()
 
     @property
     def all(self) -> list[Exchange]:

@@ -1,6 +1,5 @@
 """Message batches: half the price, every answer at its question, and a restart that waits and sends nothing."""
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -251,7 +250,7 @@ def test_a_budget_is_held_for_the_whole_batch(books: Kept) -> None:
 def test_a_stop_ends_the_waiting_at_once(books: Kept) -> None:
     with ClaudeServer(answers()) as server:
         server.batch_polls = 1000
-        threading.Timer(0.3, books.stop.set).start()
+        books.stop_when_told = True
         started = time.monotonic()
         line, ids = stopped(ask_at(server.url, settings=replace(QUICK, batch_poll_s=60.0)), books)
     assert (line, ids) == ("stopped as asked", [*server.batches])
