@@ -57,7 +57,7 @@ def settings_file(folder: Path, url: str, claude: str = "") -> Path:
     folder.mkdir(exist_ok=True)
     file = folder / "campaign.toml"
     file.write_text(
-        'clips = ["builtin:shapes"]\nframes = 3\nanchors = []\ncandidates = 1\n'
+        'clips = ["builtin:shapes"]\nheld_out = ["none"]\nframes = 3\nanchors = []\ncandidates = 1\n'
         f'[claude]\nbase_url = "{url}"\ntimeout_s = 20\nattempts = 3\nbatch_poll_s = 0.05\n{claude}\n'
     )
     return file
