@@ -8,6 +8,7 @@ from labkit.candidate import Candidate
 from labkit.errors import LineageError
 from labkit.jail.wire import printable
 
+AUTHOR = "labkit <labkit@localhost>"
 _IDENTITY = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
 # what the user has set up for other repositories must neither stop a commit nor change a byte of a source
 _OWN_WAYS = (
@@ -66,6 +67,11 @@ class Lineage:
         tag = f"refs/tags/v{version}"
         message = self._git("log", "-1", "--format=%B", f"{tag}^{{commit}}", "--")
         return self._git("show", f"{tag}:versions/v{version}.py"), message.decode("utf-8", "replace")
+
+    def written_by(self, version: int) -> set[str]:
+        """Return who wrote and who committed a version, as git shows them; raises as `tagged` does."""
+        told = self._git("log", "-1", "--format=%an <%ae>%n%cn <%ce>", f"refs/tags/v{version}^{{commit}}", "--")
+        return set(told.decode("utf-8", "replace").split("\n")) - {""}
 
     def _push(self, version: int) -> None:
         try:

@@ -33,7 +33,7 @@ CHANGEABLE = (
 
 ALERTS = (
     "identical bitstreams", "identical rates", "worse than version 0", "stagnation", "failures", "time-outs",
-    "overfitting", "robustness", "metrics disagree",
+    "overfitting", "no curve", "robustness", "metrics disagree",
 )  # fmt: skip
 """Kinds of alerts that a campaign can be told to pause on."""
 
@@ -47,6 +47,7 @@ _SWITCHES = ("charge_source",)
 """Keys of [rule] that are true or false."""
 
 _Whole = Annotated[int, Field(strict=True)]  # else "17" and true would pass for numbers
+_Switch = Annotated[bool, Field(strict=True)]  # else "yes" and 1 would pass for true
 
 
 class Settings(BaseModel):
@@ -89,8 +90,8 @@ class Settings(BaseModel):
     start: str = "codecs/intra_dct.py"
     proposer: str = "recombine"
     claude: ClaudeSettings = ClaudeSettings()
-    budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    batch: bool = False
+    budget_usd: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    batch: _Switch = False
     record: str = ""
     seed: _Whole = 0
     generations: Annotated[_Whole, Field(ge=0, le=100_000)] = 5
@@ -99,15 +100,15 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     goal: Goal = Goal()
     robustness: Literal["reject", "warn", "off"] = "reject"
-    early_stop: bool = True
-    cache: bool = True
-    vmaf: bool = False
+    early_stop: _Switch = True
+    cache: _Switch = True
+    vmaf: _Switch = False
     pause_on: tuple[str, ...] = ()
     stagnation: Annotated[_Whole, Field(ge=1)] = 5
     workers: Annotated[_Whole, Field(ge=0, le=1024)] = 0
     remote: str = ""
     min_isolation: Literal["sealed", "filtered"] = "filtered"
-    run_candidates_without_isolation: bool = False
+    run_candidates_without_isolation: _Switch = False
 
     @field_validator("clips")
     @classmethod
@@ -264,6 +265,7 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
 _PLAIN_WORDS = {
     "int": "needs a whole number",
     "float": "needs a number",
+    "finite_number": "needs a number",
     "string": "needs a text in quotes",
     "tuple": "needs a list in [ ]",
     "literal_error": "needs one of {expected}",

@@ -74,7 +74,7 @@ def test_a_quiet_campaign_has_no_alert() -> None:
 def test_kinds_are_stable() -> None:
     assert KINDS == (
         "identical bitstreams", "identical rates", "worse than version 0", "stagnation", "failures", "time-outs",
-        "overfitting",
+        "overfitting", "no curve",
     )  # fmt: skip
 
 
@@ -247,6 +247,15 @@ def test_without_both_measurements_or_a_gain_nothing_is_said_of_overfitting() ->
     assert alerts_of(entries, 1, {0: hidden(1.0)}) == []
     worse = history([START], [(measured(1.0, "other"), 1)])  # a rule that adopts for speed
     assert alerts_of(worse, 1, {0: hidden(1.0), 1: hidden(1.2)}) == []
+
+
+def test_a_version_that_nothing_can_be_compared_with_is_told() -> None:
+    start = measured(1.0)
+    lossless = replace(start, points=(*start.points[:4], *(replace(p, psnr_db=float("inf")) for p in start.points[4:])))
+    text = told(alerts_of(history([(lossless, 0)]), 0), "no curve")
+    assert text.startswith("on akiyo, version 0 has a lossless point: its PSNR is infinite")
+    assert "leave that clip out" in text
+    assert alerts_of(history([START], [lossless]), 1) == []  # a candidate's own harm
 
 
 def test_no_text_names_a_held_out_clip_or_is_hidden_from_a_proposer_for_it() -> None:

@@ -294,6 +294,13 @@ CHANGES = {
         "UPDATE exchanges SET exchange = json_set(exchange, '$.usage.output_tokens', 1) WHERE number = 2",
         "exchange 2 (code, claude-opus-5-5)", "the answer as it came",
     ),
+    "a clip's width, to nothing": (
+        "UPDATE clips SET width = NULL WHERE name = 'small'", "table clips, name small", "width is None",
+    ),
+    "how often held-out clips decided": (
+        "UPDATE held_out_evaluations SET purpose = 'to compare with: version 1' WHERE proposal = 1",
+        "held-out clips", "entry 1: a decision was made there",
+    ),
     "a clip's size": ("UPDATE clips SET frames = 3", "clip small", "frames is 2, the ledger says 3"),
     "something that is no number": (
         "UPDATE rate_points SET bytes = 'few' WHERE id = 7", "table rate_points, row 7", "bytes = 'few'",
@@ -451,6 +458,12 @@ def test_a_moved_tag_is_found(run: Path) -> None:
     assert not found(report, Kind.FAILED, "versions/v1.py")
 
 
+def test_the_same_text_committed_by_another_is_found(run: Path) -> None:
+    git(run, "commit", "--quiet", "--amend", "--no-edit", "--reset-author")
+    git(run, "tag", "--force", "v1")
+    assert_fails(audit(run, decode=False), "tag v1", "by somebody <some@body>, not by labkit <labkit@localhost>")
+
+
 def test_a_removed_tag_a_tag_too_many_and_no_repository_are_found(run: Path) -> None:
     git(run, "tag", "v7", "v1")
     git(run, "tag", "--delete", "v1")
@@ -524,6 +537,20 @@ def test_a_picture_that_shows_something_else_is_found(run: Path) -> None:
     theirs.write_bytes(ours.read_bytes())
     name = theirs.with_suffix(".lkv").relative_to(run)
     assert_fails(audit(run), str(name), "npz shows another picture than frame 1")
+
+
+def test_a_picture_with_another_bit_is_named(run: Path) -> None:
+    path = next((run / "bitstreams" / "0001").glob("*.npz"))
+    name, data = str(path.with_suffix(".lkv").relative_to(run)), path.read_bytes()
+    start = data.index(b"{'descr'") if b"{'descr'" in data else len(data) // 2
+    for changed_byte in (start, len(data) // 2):
+        path.write_bytes(data[:changed_byte] + bytes([data[changed_byte] ^ 4]) + data[changed_byte + 1 :])
+        assert_fails(audit(run), name, "npz cannot be read")
+
+
+def test_a_missing_canary_is_told(run: Path) -> None:
+    changed(run, "DELETE FROM canaries WHERE id = (SELECT max(id) FROM canaries)")
+    assert found(audit(run, decode=False), Kind.STATED, "canaries", "9 came out as they must; not recorded: all differ")
 
 
 def test_other_libraries_may_change_the_last_digits_and_nothing_else_may(run: Path) -> None:

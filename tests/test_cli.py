@@ -413,3 +413,19 @@ def test_a_second_evolve_is_refused_with_the_first_ones_pid(tmp_path: Path, vide
         first.send_signal(signal.SIGCONT)
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("name", ["../other", "..", "/elsewhere", "a/b"])
+def test_a_campaign_is_one_folder_under_runs(call: Call, tmp_path: Path, name: str) -> None:
+    code, _, error = call("evolve", "--runs", tmp_path / "runs", "--name", name, "--generations", 0)
+    assert (code, error.count("\n")) == (2, 1), error
+    assert f"--name {name!r} is not the name of one folder" in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_campaign_does_not_begin_without_the_persons_program(call: Call, tmp_path: Path, video: Path) -> None:
+    runs, missing = tmp_path / "runs", tmp_path / "none.py"
+    code, _, error = call("evolve", "--runs", runs, "--name", "x", "--clips", video, "--proposer", f"manual:{missing}")
+    assert code == 2
+    assert "none.py: No such file" in error
+    assert not runs.exists()

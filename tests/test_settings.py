@@ -170,6 +170,17 @@ def test_workers_follow_the_machine_unless_told() -> None:
         ('[limits]\nencode_s = "3"', "demo.toml, [limits]: encode_s = '3': needs a number"),
         ("[limits]\ndecode_s = nan", "demo.toml, [limits]: decode_s = nan: needs a number"),
         ("[limits]\ndecode_s = inf", "demo.toml, [limits]: decode_s = inf: needs a number"),
+        ('early_stop = "yes"', "demo.toml: early_stop = 'yes': needs true or false"),
+        (
+            "run_candidates_without_isolation = 1",
+            "demo.toml: run_candidates_without_isolation = 1: needs true or false",
+        ),
+        ('budget_usd = "5"', "demo.toml: budget_usd = '5': needs a number"),
+        ("budget_usd = nan", "demo.toml: budget_usd = nan: needs a number"),
+        (
+            '[rule]\nkind = "bd_rate"\nmin_worst_block_db = 900',
+            "demo.toml, [rule]: min_worst_block_db = 900: must be below 100: only a block without any error has more",
+        ),
         ("[limits]\nrun_s = -1", "demo.toml, [limits]: run_s = -1.0: must be above 0"),
         ("[limits]\nmemory_mib = 0", "demo.toml, [limits]: memory_mib = 0: must be above 0"),
         (

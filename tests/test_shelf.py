@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from programs import RAW
 
-from labkit.candidate import Candidate, Evaluation, Failure, FailureKind, Stage
+from labkit.candidate import Candidate, Check, Evaluation, Failure, FailureKind, Stage
 from labkit.clip import Clip
 from labkit.errors import LabkitError
 from labkit.evaluate import Keep, PointShelf, evaluate
@@ -278,3 +278,11 @@ def test_a_shelf_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LabkitError, match="choose a folder you may write to"):
         run(PointShelf(tmp_path / "file"))
+
+
+def test_a_passed_check_is_kept_with_what_made_it(tmp_path: Path) -> None:
+    drawer = PointShelf(tmp_path).drawer(CODEC, Limits(), choose())
+    drawer.put_check(Check("robustness", True, "stood it"), ())
+    assert drawer.find_check("robustness", ()) == Check("robustness", True, "stood it")
+    (path,) = tmp_path.rglob("*.check")
+    assert len(json.loads(path.read_bytes())["key"]["made_by"]) == 64  # the text of the checks: a stricter one is made

@@ -52,6 +52,13 @@ def refusal(specs: list[str], held_out: list[str], frames: int | None = None) ->
 # --- which they are ---------------------------------------------------------------------------------------
 
 
+def test_an_empty_name_is_not_the_folder_of_the_command(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        with pytest.raises(ClipError, match="a clip's name is empty"):
+            split([empty])
+
+
 def test_beside_the_built_in_scenes_two_others_of_their_kind_are_held_out() -> None:
     found = split(["builtin"], frames=1)
     assert names(found) == (["photo_pan", "shapes", "scene_cut", "screen_text"], ["photo_pan@101", "shapes@101"])

@@ -18,6 +18,7 @@ from labkit.propose.shelf import SLOTS, START, Change, Recipe, Shelf
 LIMITS = Limits(encode_s=1.0, decode_s=0.5, run_s=2.0, load_cpu_s=120.0, memory_mib=512)
 WALL = Wall(choose())
 CLIP = synthetic_clip("photo_pan", 160, 96, 4)
+QPS = (22, 27, 32, 37)
 NAMES = ["2 frames", "1 frame", "odd size", "black", "noise", "scene cut"]
 SHELF = Shelf(CODECS / "blocks")
 BEST = {slot: min(SHELF.blocks[slot].values(), key=lambda block: block.rate).name for slot in SLOTS}
@@ -98,7 +99,7 @@ def test_clips_of_any_size_can_be_cut(width: int, height: int) -> None:
 @pytest.mark.parametrize("name", PLAIN)
 def test_what_the_lab_starts_from_is_robust(name: str) -> None:
     steps: list[tuple[int, int, str]] = []
-    check = robust(Candidate(PLAIN[name]), CLIP, 32, LIMITS, WALL, progress=lambda *step: steps.append(step))
+    check = robust(Candidate(PLAIN[name]), CLIP, QPS, LIMITS, WALL, progress=lambda *step: steps.append(step))
     assert (check.kind, check.passed, check.failure) == ("robustness", True, None), check.detail
     assert check.cpu_s > 0
     assert [what for _, _, what in steps[1:-1]] == [f"stress clip: {name}" for name in NAMES]
@@ -109,7 +110,7 @@ def test_what_the_lab_starts_from_is_robust(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_what_the_lab_assembles_is_robust(recipe: Recipe) -> None:
-    check = robust(Candidate(SHELF.assemble(recipe)), CLIP, 37, LIMITS, WALL)
+    check = robust(Candidate(SHELF.assemble(recipe)), CLIP, QPS, LIMITS, WALL)
     assert check.passed, check.detail
 
 
@@ -143,13 +144,33 @@ MORE = [
 def test_a_program_that_dies_of_one_clip_is_caught_and_the_clip_is_named(
     source: str, clip: str, stage: Stage, kind: FailureKind, words: str
 ) -> None:
-    check = robust(Candidate(source), CLIP, 32, LIMITS, WALL)
+    check = robust(Candidate(source), CLIP, QPS, LIMITS, WALL)
     assert not check.passed
     assert check.failure is not None
     assert (check.failure.clip, check.failure.stage, check.failure.kind) == (clip, stage, kind), check.detail
     assert words in check.failure.detail
     assert check.detail == str(check.failure)
     assert clip in check.detail
+
+
+BETWEEN = {
+    "larger": ("data + bytes(5000)", "QP 24 is coded worse than both its neighbours (2 frames)"),
+    "lost": ("None", "(encode, 2 frames, QP 24"),
+}
+
+
+@pytest.mark.parametrize(("elsewhere", "words"), BETWEEN.values(), ids=BETWEEN)
+def test_a_program_that_knows_only_the_qps_of_the_campaign_is_caught(elsewhere: str, words: str) -> None:
+    source = changed("return data", f"return data if config['qp'] in {QPS} else {elsewhere}")
+    check = robust(Candidate(source), CLIP, QPS, LIMITS, WALL)
+    assert not check.passed
+    assert words in check.detail
+
+
+def test_where_no_qp_lies_between_none_is_tried() -> None:
+    only = changed("return data", "return data if config['qp'] in (30, 31, 32, 33) else None")
+    check = robust(Candidate(only), CLIP, (30, 31, 32, 33), LIMITS, WALL)
+    assert check.passed, check.detail
 
 
 @pytest.mark.slow
@@ -161,7 +182,7 @@ def test_and_of_any_other(source: str, clip: str, stage: Stage, kind: FailureKin
 @pytest.mark.slow
 def test_a_program_that_only_takes_long_is_ended() -> None:
     spins = encodes("\n    while y.max() == 0:\n        pass")
-    check = robust(Candidate(spins), CLIP, 32, Limits(encode_s=0.1, run_s=0.3), WALL)
+    check = robust(Candidate(spins), CLIP, QPS, Limits(encode_s=0.1, run_s=0.3), WALL)
     assert check.failure is not None
     assert (check.failure.clip, check.failure.kind) == ("black", FailureKind.TIMED_OUT)
 
@@ -170,4 +191,4 @@ def test_it_gives_up_when_the_lab_stops() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(JailError):
-        robust(Candidate(RAW), CLIP, 32, LIMITS, WALL, stop)
+        robust(Candidate(RAW), CLIP, QPS, LIMITS, WALL, stop)

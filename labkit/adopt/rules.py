@@ -8,6 +8,10 @@ LIMITS = (
 )  # fmt: skip
 
 
+MAX_BLOCK_DB = 100
+"""More than any block of 8-bit samples has that is not exact."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """What every kind of rule may ask besides: 0 is no limit.
@@ -57,6 +61,11 @@ class BdRateRule(Terms):
         super().__post_init__()
         if not self.min_gain_pct < 100:
             raise ValueError(f"min_gain_pct = {self.min_gain_pct:g}: must be below 100, no codec saves all of its bits")
+        if not self.min_worst_block_db < MAX_BLOCK_DB:
+            raise ValueError(
+                f"min_worst_block_db = {self.min_worst_block_db:g}: must be below {MAX_BLOCK_DB}: "
+                "only a block without any error has more"
+            )
         for name, where in (("max_clip_loss_pct", "on every clip"), ("max_held_out_loss_pct", "on held-out clips")):
             if not getattr(self, name) >= -self.min_gain_pct:
                 asked, content = getattr(self, name), -self.min_gain_pct

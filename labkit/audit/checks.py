@@ -1,13 +1,15 @@
 """What adoptions had to stand besides the judge, and what had to come out right before anything was measured."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from labkit.adopt import Decision, judge_held_out
 from labkit.audit.finding import Finding, failed, stated, unless
 from labkit.audit.recorded import Recorded
 from labkit.audit.verdicts import code_of
+from labkit.canaries import CANARIES
 from labkit.candidate import Check
 from labkit.jail import Level
+from labkit.ledger import DECISION
 
 HELD_OUT = "held out"
 
@@ -74,9 +76,22 @@ def check_held_out(recorded: Recorded) -> list[Finding]:
         for use in uses
         if use.proposal not in known
     ]
+    faults += _counted(recorded, {use.proposal: use.purpose or "" for use in uses})
     return unless(
         faults, "held-out clips", f"measured for {len(uses)} programs; the check of each follows from figures"
     )
+
+
+def _counted(recorded: Recorded, purposes: Mapping[int, str]) -> Iterator[Finding]:
+    """Yield each use that is counted as a decision and was none, or the other way round."""
+    for entry in recorded.entries:
+        purpose = purposes.get(entry.number)
+        if purpose is None or entry.generation not in recorded.ended:
+            continue
+        decided = any(check.kind == HELD_OUT for check in recorded.checks.get(entry.number, ()))
+        if decided != purpose.startswith(DECISION):
+            told = "a decision" if decided else "no decision"
+            yield failed("held-out clips", f"entry {entry.number}: {told} was made there, its use says {purpose!r}")
 
 
 def check_canaries(recorded: Recorded) -> list[Finding]:
@@ -88,4 +103,8 @@ def check_canaries(recorded: Recorded) -> list[Finding]:
         # without a wall nothing holds some of them: that is said of the campaign as a whole
         if not row.passed and recorded.begun and Level.of(row.isolation).fenced
     ]
-    return [*faults, stated("canaries", f"{len(last)} came out as they must")] if last and not faults else faults
+    if faults or not recorded.begun:
+        return faults
+    silent = [name for name in CANARIES if name not in last]
+    told = f"; not recorded: {', '.join(silent)}" if silent else ""
+    return [stated("canaries", f"{len(last)} came out as they must{told}")]

@@ -4,10 +4,12 @@ import dataclasses
 import hashlib
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +27,12 @@ from labkit.jail import Limits, Nursery, choose
 from labkit.ledger import Entry
 from labkit.metrics import Distortion, frame_hash
 from labkit.rd import RDPoint
+
+_UNREADABLE = (
+    OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, MemoryError, SyntaxError, BadZipFile,
+    zlib.error, TokenError,
+)  # fmt: skip
+"""What comes of a picture with a few other bits: in its directory, its headers or what they pack."""
 
 PATIENCE = 4
 """So many times the campaign's limits of time: a slower machine is no fraud."""
@@ -224,8 +232,8 @@ def _picture(path: Path) -> dict[str, np.ndarray] | str | None:
         return None
     try:
         with np.load(picture) as arrays:
-            return {name: arrays[name] for name in ("y", "u", "v", "index")}
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+            return {name: arrays[name] for name in ("y", "u", "v")} | {"index": np.int64(arrays["index"])}
+    except _UNREADABLE as error:
         return f"{picture.name} cannot be read: {error}"
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from labkit.adopt import Anchors, BdRateRule, Decision, ParetoRule, Rule, ThresholdRule
 from labkit.audit.finding import Finding, failed
 from labkit.candidate import Check, Evaluation, Failure, FailureKind, Stage
-from labkit.errors import SettingsError
+from labkit.container import Container, Form
+from labkit.errors import ContainerError, SettingsError
 from labkit.jail import Level
 from labkit.ledger import DEVELOPMENT, HELD_OUT_ROLE, Entry, Ledger
 from labkit.ledger.versions import versions_in_use
@@ -135,7 +136,7 @@ def senseless(ledger: Ledger) -> list[Finding]:
     held_out = {row.proposal for row in ledger.rows("held_out_points") if row.proposal is not None}
     checks: tuple[tuple[str, str, Callable[[Any], object]], ...] = (
         ("campaign", "id", lambda row: (make_settings(row.settings, "settings"), dict(row.versions))),
-        ("clips", "name", lambda row: Fraction(row.fps)),
+        ("clips", "name", _clip),
         ("generations", "number", lambda row: Level.of(row.isolation)),
         ("proposals", "number", lambda row: row.source.encode("utf-8", "surrogatepass")),
         ("evaluations", "proposal", lambda row: _measurement(row, measured)),
@@ -168,6 +169,16 @@ def _empty(ledger: Ledger) -> Iterator[Finding]:
         yield failed(
             "table campaign", "holds no settings: the campaign broke off before it began, or they were removed"
         )
+
+
+def _clip(row: Any) -> None:
+    for name in ("width", "height", "frames"):
+        if not (isinstance(value := getattr(row, name), int) and 0 < value < 2**31):
+            raise ValueError(f"{name} is {value}")
+    try:
+        Container(Form.CLIP, 0, row.width, row.height, Fraction(row.fps), row.frames, ()).data  # noqa: B018
+    except ContainerError as error:
+        raise ValueError(str(error)) from error
 
 
 def _measurement(row: Any, with_points: set[int]) -> None:

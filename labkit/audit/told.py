@@ -17,6 +17,7 @@ def what_is_told(recorded: Recorded) -> list[Finding]:
         stated("machine", "versions and machine; that a candidate ran behind the level that its rows name"),
         stated("clips", "where they came from, and what was changed at their import"),
         stated("notebooks/, report.html", "pictures of the ledger at their time; they are not compared with it"),
+        stated("other files", "progress, lock, commits that no version's tag points at: they are not looked at"),
     ]
     if recorded.other_versions:
         told = f"{'; '.join(recorded.other_versions)}: figures are compared to within a millionth, not exactly"
@@ -31,6 +32,5 @@ def what_is_told(recorded: Recorded) -> list[Finding]:
         found.append(stated("VMAF", f"of {len(vmaf)} rate points, as ffmpeg gave it; it decides nothing"))
     if lessons := ledger.lessons():
         found.append(stated("lessons", f"{len(lessons)} states, as a model wrote them"))
-    if alerts := ledger.alerts():
-        found.append(stated("alerts", f"{len(alerts)}, as they were raised"))
+    found.append(stated("alerts", f"{len(ledger.alerts())}, as they were raised"))
     return found

@@ -8,7 +8,7 @@ from labkit.audit.finding import Finding, failed, stated, unless
 from labkit.audit.recorded import Recorded
 from labkit.errors import LineageError
 from labkit.ledger import Entry
-from labkit.lineage import Lineage, one_line
+from labkit.lineage import AUTHOR, Lineage, one_line
 
 _VERSION = re.compile(r"v\d+")
 _TRAILER = re.compile(r"^([A-Za-z][\w-]*): (.*)$", re.MULTILINE)
@@ -44,6 +44,8 @@ def _of_version(recorded: Recorded, lineage: Lineage, entry: Entry) -> Iterator[
     if text != source:
         yield failed(f"tag v{entry.version}", f"points at another text than entry {entry.number}")
     yield from _message(recorded, entry, message)
+    if others := lineage.written_by(entry.version) - {AUTHOR}:
+        yield failed(f"tag v{entry.version}", f"its commit is by {', '.join(sorted(others))}, not by {AUTHOR}")
 
 
 def _message(recorded: Recorded, entry: Entry, message: str) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from labkit.adopt import mean_bd_rate, versus
 from labkit.candidate import Evaluation, FailureKind
+from labkit.errors import RDError
 from labkit.ledger import Entry
-from labkit.rd import Comparison, RDPoint
+from labkit.rd import Comparison, RDCurve, RDPoint
 
 IDENTICAL_BITSTREAMS = "identical bitstreams"
 IDENTICAL_RATES = "identical rates"
@@ -19,7 +20,8 @@ STAGNATION = "stagnation"
 FAILURES = "failures"
 TIME_OUTS = "time-outs"
 OVERFITTING = "overfitting"
-KINDS = (IDENTICAL_BITSTREAMS, IDENTICAL_RATES, WORSE, STAGNATION, FAILURES, TIME_OUTS, OVERFITTING)
+NO_CURVE = "no curve"
+KINDS = (IDENTICAL_BITSTREAMS, IDENTICAL_RATES, WORSE, STAGNATION, FAILURES, TIME_OUTS, OVERFITTING, NO_CURVE)
 """Stable: a campaign may be told to pause on some of them."""
 
 GROUP, WINDOW, FAILED_SHARE, TIMED_OUT, KEPT_SHARE = 3, 6, 0.5, 2, 0.1
@@ -58,6 +60,7 @@ def alerts_of(
         _stagnant(known, generation, stagnation),
         *(_failing(measured, len(new)) if new else ()),
         *(_overfitted(entry, known, held_out or {}) for entry in new),
+        *(_without_curve(entry) for entry in new),
     ]
     return [alert for alert in found if alert is not None]
 
@@ -168,6 +171,17 @@ def _gain_pct(evaluation: Evaluation | None, reference: Evaluation | None) -> fl
         return None
     change = mean_bd_rate(versus(evaluation, reference.by_clip, "the version before"))
     return None if change is None else -change
+
+
+def _without_curve(entry: Entry) -> Alert | None:
+    """Tell of a version that no later one can be compared with: all that is spent on beating it is lost."""
+    for clip, points in entry.evaluation.by_clip.items() if entry.evaluation and entry.version is not None else ():
+        try:
+            RDCurve.of(f"version {entry.version}", points).check()
+        except RDError as error:
+            never = "no candidate has a BD-rate against it, and a rule that asks for one adopts none"
+            return Alert(NO_CURVE, f"on {clip}, {error}: {never}; leave that clip out, or start from another program")
+    return None
 
 
 def _numbers(comparisons: Sequence[Comparison]) -> list[float]:

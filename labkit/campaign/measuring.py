@@ -246,7 +246,7 @@ class Measuring:
         job, stop = f"candidate {entry.number}, {kind}", self.stop
         given = (settings.limits, self.wall, stop, self._reporter(job), fresh)
         if kind == ROBUSTNESS:
-            check = robust(entry.candidate, self.clips[0], settings.qps[len(settings.qps) // 2], *given)
+            check = robust(entry.candidate, self.clips[0], settings.qps, *given)
         else:
             check = confirm(entry.candidate, self.clips, evaluation, self.keep(entry.number), *given)
         if self._shelf:

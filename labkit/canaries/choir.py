@@ -196,6 +196,9 @@ _CHEATS = (
     _Song("lying length", _Refusal(Stage.ENCODE, FailureKind.WRONG_TYPE)),
 )
 _SONGS = (*_KNOWN, *_CHEATS)
+_DIFFER = "all differ"
+CANARIES = (*(song.name for song in _SONGS), _DIFFER)
+"""The names of all, in the order in which `sing` returns them."""
 
 
 def _all_differ(outcomes: Sequence[RDPoint | Failure]) -> Canary:
@@ -203,7 +206,7 @@ def _all_differ(outcomes: Sequence[RDPoint | Failure]) -> Canary:
     points = [outcome for outcome in outcomes if isinstance(outcome, RDPoint)]
     sizes, qualities = {point.bytes for point in points}, {point.psnr_db for point in points}
     passed = len(sizes) == len(qualities) == len(outcomes)
-    return Canary("all differ", f"{len(outcomes)} different sizes and PSNRs", " | ".join(map(_told, outcomes)), passed)
+    return Canary(_DIFFER, f"{len(outcomes)} different sizes and PSNRs", " | ".join(map(_told, outcomes)), passed)
 
 
 def _told(outcome: RDPoint | Failure) -> str:

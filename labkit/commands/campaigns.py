@@ -48,7 +48,7 @@ def evolve(args: argparse.Namespace) -> int:
     if args.rule:
         values["rule"] = {"kind": args.rule}
     settings = make_settings(with_absolute_paths(values), str(args.settings or "command line"))
-    folder = runs_folder(args) / (args.name or _name_for(settings.clips))
+    folder = runs_folder(args) / (_fit(args.name) if args.name else _name_for(settings.clips))
     inherited = _lessons_of(args, args.lessons_from) if args.lessons_from else None
     with Campaign.start(folder, settings, inherited=inherited) as campaign, stepping(folder):
         for line in campaign.introduction():
@@ -65,6 +65,15 @@ def evolve(args: argparse.Namespace) -> int:
         report = _write_report(campaign, None)
         _show_end(campaign, report, args.json, out)
     return PAUSED if paused else 0
+
+
+def _fit(name: str) -> str:
+    """Return a name that is one folder under runs/."""
+    from labkit.errors import SettingsError
+
+    if name in (".", "..") or Path(name).name != name:
+        raise SettingsError(f"--name {name!r} is not the name of one folder; --runs says in which folder it lies")
+    return name
 
 
 def _lessons_of(args: argparse.Namespace, run: Path) -> tuple[str, Sequence[str]]:

@@ -32,6 +32,8 @@ _DECIDES = (
     "jail/nursery.py", "jail/telling.py", "jail/warden.py", "jail/warmup.py", "jail/wire.py", "jail/worker.py",
 )  # fmt: skip
 """What codes, counts and measures: the text of these files of labkit is part of every key."""
+_CHECKS = ("evaluate/confirm.py", "evaluate/stress.py", "footage/synthetic.py")
+"""What checks are made of: part of the key of a check, so that none outlives a stricter one."""
 _LIBRARIES = ("constriction", "numba", "numpy", "opencv-python-headless", "scipy", "torch")
 
 LASTING = frozenset({
@@ -159,7 +161,7 @@ class Drawer:
 
     def _check_key(self, kind: str, about: Sequence[RDPoint]) -> dict[str, Any]:
         seen = [(point.clip_hash, point.qp, point.bitstream_sha256, list(point.frame_hashes)) for point in about]
-        return {**self.circumstances, "check": kind, "about": sorted(seen)}
+        return {**self.circumstances, "check": kind, "made_by": _own_text(_CHECKS), "about": sorted(seen)}
 
     def _key(self, clip: Clip | None, qp: int | None) -> dict[str, Any]:
         return {**self.circumstances, "clip": clip.hash if clip else None, "qp": qp}
@@ -261,17 +263,18 @@ def _circumstances() -> dict[str, Any]:
     """Return what decides a point besides the candidate, the clip and what was asked for."""
     return {
         "format": _FORMAT,
-        "labkit": _own_text(),
+        "labkit": _own_text(_DECIDES),
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()} {_processor()}",
     }
 
 
-def _own_text() -> str:
-    """Return a hash over the files that decide a point."""
+@cache
+def _own_text(patterns: tuple[str, ...]) -> str:
+    """Return a hash over files of labkit."""
     root, digest = Path(__file__).parents[1], hashlib.sha256()
-    for path in sorted(path for pattern in _DECIDES for path in root.glob(pattern)):
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         text = path.read_bytes()
         digest.update(f"{path.relative_to(root)} {len(text)}\n".encode() + text)
     return digest.hexdigest()

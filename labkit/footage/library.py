@@ -135,6 +135,8 @@ def add_clip(source: str | Path, name: str | None = None, frames: int | None = N
 
 def clips_of(spec: str, frames: int | None) -> list[Clip]:
     """Return the clips that one spec names."""
+    if not spec.strip():  # as a path it would be the folder in which the command was typed
+        raise ClipError(f"a clip's name is empty ({spec!r}); name a file, a folder, a URL or {BUILTIN}")
     if spec == BUILTIN:
         return [_builtin(name, frames) for name in SYNTHETIC]
     if is_builtin(spec):

@@ -15,6 +15,11 @@ class ManualProposer(Proposer):
         self.name = "a person"
         self._code, self._hypothesis = code, hypothesis
 
+    def reach(self) -> None:
+        """Make sure that the file can be read: without it a campaign need not begin."""
+        if isinstance(self._code, Path):
+            read_candidate(self._code)
+
     def propose(self, brief: Brief, desk: Desk | None = None) -> Proposal:
         """Return the person's program; a second time there is nothing left."""
         if isinstance(self._code, Path):
