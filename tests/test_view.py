@@ -374,6 +374,7 @@ def test_a_coder_keeps_its_colour_among_many_in_a_kept_picture() -> None:
               for k, name in enumerate(("champion v2", "version 0", *ANCHORS))}  # fmt: skip
     read = cv2.imdecode(np.frombuffer(plots.png(view.draw_rd(curves)), np.uint8), cv2.IMREAD_COLOR)
     assert read is not None
+    assert (read[0] == 255).all()
     for name in ANCHORS:
         rgb = [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)]
         assert np.abs(read[..., ::-1].astype(int) - rgb).max(axis=2).min() <= 12, name

@@ -64,6 +64,7 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     # an octree keeps thin lines in their own colours, which median cut mixes: every coder has one colour everywhere
     picture = Image.fromarray(pixels[..., :3]).quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    picture.putpalette([255 if part >= 253 else part for part in picture.getpalette() or ()])  # white stays white
     picture.save(small, "png", optimize=True)
     return small.getvalue()
 
