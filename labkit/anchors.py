@@ -5,6 +5,7 @@ rate. Its rate is the elementary stream, parameter sets included, without the me
 praises itself. Its distortion is what a real decoder makes of exactly those bytes.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -278,10 +279,28 @@ def _open_encoder(spec: AnchorSpec, clip: Clip, crf: int) -> av.VideoCodecContex
     encoder.framerate, encoder.time_base = clip.fps, 1 / clip.fps
     encoder.thread_count = 1
     encoder.options = {**spec.options, "crf": str(crf)}
-    encoder.open()
+    with usual_priority():
+        encoder.open()
     if encoder.options:
         raise AnchorError(f"{_place(spec, clip, crf)}: {spec.encoder} does not know {encoder.options}")
     return encoder
+
+
+@contextlib.contextmanager
+def usual_priority() -> Iterator[None]:
+    """Undo what an encoder does to the scheduling of this process's threads.
+
+    SVT-AV1, run by root, gives its threads and the caller's the highest real-time priority (SCHED_FIFO, 99). Every
+    process started from there would inherit it and starve the machine.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    if policy == os.SCHED_FIFO:  # somebody asked for that
+        return
+    for thread in (int(task.name) for task in Path("/proc/self/task").iterdir()):
+        with contextlib.suppress(ProcessLookupError):  # it has ended since
+            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                os.sched_setscheduler(thread, policy, parameters)
 
 
 def _open_decoder(spec: AnchorSpec) -> av.VideoCodecContext:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from labkit.anchors import (
     decode,
     encode,
     find,
+    usual_priority,
 )
 from labkit.clip import Clip, frame_bytes
 from labkit.errors import AnchorError
@@ -60,7 +62,7 @@ class CountingEncoder:
 
 def muxed(spec: AnchorSpec, clip: Clip, crf: int, path: Path) -> bytes:
     """Return the file that FFmpeg's own muxer writes for the same settings."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w") as container, usual_priority():
         stream = container.add_stream(spec.encoder, rate=clip.fps, options={**spec.options, "crf": str(crf)})
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.codec_context.thread_count = 1
@@ -180,6 +182,15 @@ def test_points_rise_in_rate_and_psnr_and_are_measured_from_decoded_bytes(spec: 
 def test_short_clips_are_coded(spec: AnchorSpec, frames: int) -> None:
     clip = moving(frames)
     assert len(list(decode(spec, encode(spec, clip, spec.crfs[2]), clip.width, clip.height))) == frames
+
+
+@ALL
+def test_no_thread_is_left_with_a_priority_above_all_others(spec: AnchorSpec) -> None:
+    """Run by root, SVT-AV1 takes SCHED_FIFO 99 for its threads and the caller's; children would inherit it."""
+    before = os.sched_getscheduler(0)
+    encode(spec, moving(2), spec.crfs[0])
+    tasks = Path("/proc/self/task").iterdir()
+    assert {os.sched_getscheduler(int(thread.name)) for thread in tasks} == {before}
 
 
 def test_decoding_is_a_stream_of_frames() -> None:

@@ -226,6 +226,7 @@ def test_a_campaign_run_in_a_cell_tells_each_job_and_goes_on_where_it_was(
         out = capsys.readouterr().out
         assert "generation 0, candidate 0: measured" in out
         assert "generation 0, candidate 0: adopted, x265 –: version 0" in out
+        assert out.endswith("\nrun is complete\n")
         run_campaign(campaign)
         assert capsys.readouterr().out == "run is complete: nothing is left to run\n"
 

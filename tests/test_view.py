@@ -367,6 +367,19 @@ def test_progress_shows_the_recorded_bd_rates(campaign: Campaign) -> None:
     assert list(steps.get_xdata()) == [0, 1, 2]
 
 
+def test_a_coder_keeps_its_colour_among_many_in_a_kept_picture() -> None:
+    import cv2
+
+    curves = {name: {"a": [point("a", qp, 4e4 / qp * (k + 1), 60 - qp) for qp in (22, 27, 32, 37)]}
+              for k, name in enumerate(("champion v2", "version 0", *ANCHORS))}  # fmt: skip
+    read = cv2.imdecode(np.frombuffer(plots.png(view.draw_rd(curves)), np.uint8), cv2.IMREAD_COLOR)
+    assert read is not None
+    assert (read[0] == 255).all()
+    for name in ANCHORS:
+        rgb = [int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(read[..., ::-1].astype(int) - rgb).max(axis=2).min() <= 12, name
+
+
 @pytest.mark.parametrize("clips", [1, 2, 5])
 def test_no_text_of_a_chart_is_cut_off(clips: int) -> None:
     names = [f"a clip with a rather long name, number {i}" for i in range(clips)]

@@ -46,6 +46,7 @@ def run_campaign(campaign: Campaign) -> None:
             for number in left:
                 campaign.generation(number)
                 _tell(campaign, number)
+        print(f"{campaign.folder.name} is complete")
     except LabkitError as error:
         print(f"labkit: {error}")
 

@@ -95,7 +95,7 @@ def jobs(progress: Mapping[str, Any]) -> Markup:
     """Return the jobs of a generation under way, each with a bar, and what was said last."""
     known: Mapping[str, Any] = progress["jobs"]
     busy = {name: job for name, job in known.items() if job["done"] < job["total"]}
-    stages = ", ".join(dict.fromkeys(_stage_of(name) for name in busy)) or "between two steps"
+    stages = ", ".join(dict.fromkeys(_stage_of(name) for name in busy)) or "every job so far is done"
     head = f"Generation {progress['generation']}, since {clock(progress['started'])}: {stages}"
     rows = [
         bar(job["done"], job["total"], f"{name}: {job['what']} ({job['done']} of {job['total']})")

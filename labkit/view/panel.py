@@ -36,7 +36,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._report = self._button("Show the report", "report", "", self._show_report)
         buttons = widgets.HBox([self._stop, self._resume, self._report], layout=_wide())
         parts = [self._head, buttons, self._said, self._jobs, self._timeline, self._ledger, self._page]
-        super().__init__(parts, layout=_wide())
+        super().__init__(
+            parts, layout=_wide(overflow="visible")
+        )  # parts are 4 px wider by their margins: no bar for that
         _tagged(self, "")
         self._seen: tuple[object, ...] = ()
         self._books: Books | None = None
@@ -154,8 +156,8 @@ def _tagged(widget: widgets.DOMWidget, name: str) -> widgets.DOMWidget:
     return widget
 
 
-def _wide() -> widgets.Layout:
-    return widgets.Layout(width="100%", max_width=WIDTH)
+def _wide(**more: str) -> widgets.Layout:
+    return widgets.Layout(width="100%", max_width=WIDTH, **more)
 
 
 def _html(markup: Markup) -> str:

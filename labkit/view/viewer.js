@@ -310,6 +310,7 @@ class Viewer {
     for (const [name, part] of Object.entries(this.parts)) part.hidden = !shown[name];
     this.figures = pair ? [new Figure(this, null)] : this.panels.map((panel) => new Figure(this, panel));
     this.box.dataset.count = this.figures.length;
+    this.box.style.setProperty("--lab-shape", this.clip.width / this.clip.height);
     this.box.replaceChildren(...this.figures.map(({ element }) => element));
   }
 
