@@ -20,6 +20,14 @@ def real_clips() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(autouse=True)
+def usual_scheduling() -> Iterator[None]:
+    """No test leaves its process at another priority: whatever is started later would inherit it."""
+    before = os.sched_getscheduler(0)
+    yield
+    assert os.sched_getscheduler(0) == before
+
+
 @pytest.fixture(scope="session", autouse=True)
 def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home of the tests' own: no cache or clip of the user's helps a test to pass, none is touched."""

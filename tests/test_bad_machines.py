@@ -225,7 +225,8 @@ def campaign(machine: Lab) -> tuple[str | Path, ...]:
     script.mkdir(exist_ok=True)
     (script / "1.py").write_text(RAISES)
     return ("evolve", "--clips", "builtin:shapes", "--frames", "2", "--anchors", "none", "--held-out", "none",
-            "--generations", "1", "--candidates", "1", "--proposer", f"replay:{script}", "--runs", machine.folder / "runs")  # fmt: skip
+            "--generations", "1", "--candidates", "1", "--proposer", f"replay:{script}",
+            "--runs", machine.folder / "runs")  # fmt: skip
 
 
 # --- machines that are crowded, full or read-only --------------------------------------------------------
