@@ -50,12 +50,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         if error.errno not in _MACHINE:
             raise
-        _say(
-            "; ".join(
-                filter(None, (f"the machine refuses: {' '.join(str(error).split())[:300]}", _MACHINE[error.errno]))
-            )
-        )
-        sys.exit(1)
+        _refused(str(error), _MACHINE[error.errno])
+    except RuntimeError as error:
+        if str(error) != "can't start new thread":  # a thread is a process to the kernel's count
+            raise
+        _refused(str(error), _MACHINE[errno.EAGAIN])
+
+
+def _refused(error: str, advice: str) -> NoReturn:
+    """Say in a line what the machine does not give, and leave."""
+    _say("; ".join(filter(None, (f"the machine refuses: {' '.join(error.split())[:300]}", advice))))
+    sys.exit(1)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
