@@ -118,6 +118,7 @@ def files_of(folder: Path) -> dict[str, str]:
 # --- an honest campaign ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_honest_campaign_passes_and_nothing_in_it_is_touched(honest: Path) -> None:
     before = files_of(honest)
     report = audit(honest)
@@ -168,6 +169,7 @@ class BreaksOff(Campaign):
         super()._judge(number, *more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_campaign_that_broke_off_passes_as_far_as_it_came(honest: Path, tmp_path: Path) -> None:
     with Campaign.open(honest) as campaign:
         settings = campaign.settings
@@ -181,6 +183,7 @@ def test_a_campaign_that_broke_off_passes_as_far_as_it_came(honest: Path, tmp_pa
     assert found(report, Kind.PROVEN, "entries", "2 candidates")
 
 
+@pytest.mark.slow
 def test_candidates_without_a_wall_are_a_warning(tmp_path: Path) -> None:
     asked = {"clips": ["builtin:shapes"], "frames": 1, "anchors": [], "generations": 0, "held_out": ["none"]}
     settings = make_settings({**asked, "run_candidates_without_isolation": True}, "test")
@@ -675,6 +678,7 @@ def test_the_command_line_finds_a_run_by_its_name_and_prints_json(honest: Path) 
     assert labkit_audit("nobody", "--runs", str(honest.parent)).returncode == 2
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_three_lists_and_its_exit_code_tells(run: Path) -> None:
     changed(run, "UPDATE proposals SET source = '\x1b[2J<b>' || source WHERE number = 1")
     bad = labkit_audit(str(run))

@@ -140,6 +140,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "name", "reason", "remedy"), REFUSED)
 def test_a_machine_without_a_wall_refuses_and_says_what_would_add_it(
     lab: Callable[..., Lab], steps: Sequence[str], name: str, reason: str, remedy: str
@@ -250,6 +251,7 @@ CROWDED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STRONGEST, reason="no level stands on this machine")
 @pytest.mark.parametrize("steps", CROWDED)
 def test_a_crowded_machine_has_the_same_level(lab: Callable[..., Lab], steps: Sequence[str]) -> None:
@@ -272,6 +274,7 @@ def test_however_few_processes_are_left_there_is_one_line_or_a_result(lab: Calla
     assert_nothing_left(ran)
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("kind", ["read_only", pytest.param("full", marks=slow)])
 def test_a_cache_that_cannot_be_written_costs_the_anchors_and_says_so(lab: Callable[..., Lab], kind: str) -> None:
@@ -337,6 +340,7 @@ def test_where_nothing_temporary_can_be_written_the_lab_says_so(lab: Callable[..
 # --- ends ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STRONGEST, reason="no level stands on this machine")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_lab_that_is_ended_leaves_no_process_and_no_file(lab: Callable[..., Lab], how: str, tmp_path: Path) -> None:
@@ -376,6 +380,7 @@ def command_lines(process: psutil.Process) -> Iterator[list[str]]:
             continue
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STRONGEST, reason="no level stands on this machine")
 def test_a_candidate_that_fails_leaves_nothing(lab: Callable[..., Lab], tmp_path: Path) -> None:
     program = tmp_path / "raises.py"

@@ -97,6 +97,7 @@ def random_rule(rng: random.Random) -> Rule:
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whatever_is_proven_from_some_points_the_judge_says_of_all() -> None:
     seed = random.randrange(2**32)
     print("seed", seed)
@@ -142,6 +143,7 @@ def completions(rng: random.Random, some: Sequence[RDPoint], champion: Evaluatio
         yield measured([*some, *added])
 
 
+@pytest.mark.slow
 def test_no_adversary_wins_what_is_proven_to_be_lost() -> None:
     seed = random.randrange(2**32)
     print("seed", seed)

@@ -168,6 +168,7 @@ def test_no_alarm_without_a_reason():
 # --- the same every time -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_brief_gives_the_same_bytes_in_any_process(tmp_path):
     (tmp_path / "brief").write_bytes(pickle.dumps(rich()))
     script = (

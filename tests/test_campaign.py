@@ -152,6 +152,7 @@ def test_a_generation_that_is_not_the_next_is_refused(finished: Campaign) -> Non
         finished.generation(9)
 
 
+@pytest.mark.slow
 def test_the_best_of_a_generation_is_adopted_and_the_other_is_told_so(tmp_path: Path) -> None:
     campaign, _ = run_all(tmp_path / "two", DEAD_ZONE, PACKED, generations=1, candidates=2)
     with campaign:
@@ -162,6 +163,7 @@ def test_the_best_of_a_generation_is_adopted_and_the_other_is_told_so(tmp_path: 
         assert f"candidate {winner.number} of the same generation was better" in loser.verdict.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_slot_that_nobody_fills_is_an_alert(tmp_path: Path) -> None:
     campaign, _ = run_all(tmp_path / "short", DEAD_ZONE, generations=1, candidates=3, anchors=[])
     with campaign:

@@ -155,6 +155,7 @@ def outcome(campaign: Campaign) -> tuple[list[bytes], list[tuple[int, str, str]]
 # --- stops and resumption --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_campaign_that_stops_goes_on_with_nothing_paid_twice(tmp_path: Path) -> None:
     broken: tuple[Reply, ...] = (
         plan(IDEAS[0]),
@@ -190,6 +191,7 @@ def test_without_a_key_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_budget_holds_and_an_unknown_price_refuses(tmp_path: Path) -> None:
     with ClaudeServer(Story()) as server:
         with pytest.raises(ProposerStop, match=r"budget: 0\.000 of 0\.010 USD are spent"):
@@ -199,6 +201,7 @@ def test_a_budget_holds_and_an_unknown_price_refuses(tmp_path: Path) -> None:
         assert server.log == []
 
 
+@pytest.mark.slow
 def test_a_plan_that_ignores_the_schema_is_read_all_the_same(tmp_path: Path) -> None:
     prose = f"Well, I would do this:\n```json\n{plan(IDEAS[0]).text}\n```\nGood luck!"
     with (
@@ -279,6 +282,7 @@ def test_lessons_are_rewritten_and_reach_the_next_brief_and_campaign(tmp_path: P
             assert following.brief(1).lessons == tuple(row.lessons)
 
 
+@pytest.mark.slow
 def test_where_the_bits_go_reaches_the_brief(tmp_path: Path) -> None:
     report = (
         '    config["report"]["luma"] = config["report"].get("luma", 0) + 300\n    config["report"]["chroma"] = 100\n'

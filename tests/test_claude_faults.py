@@ -79,6 +79,7 @@ def faults(table: dict[str, tuple[Reply, str]]) -> list[Any]:
     return [pytest.param(*row, id=name, marks=() if name in EVERYDAY else slow) for name, row in table.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "words"), faults(PASSING))
 def test_a_fault_that_passes_is_told_and_the_campaign_goes_on(folder: Path, fault: Reply, words: str) -> None:
     story = {1: (plan(IDEAS[0]), fault, code(DEAD_ZONE))}
@@ -103,6 +104,7 @@ def test_a_fault_that_does_not_pass_in_time_stops_and_goes_on_when_called_again(
             check_money(campaign, server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "words"), faults(STAYING))
 def test_a_fault_that_stays_stops_with_one_line_and_goes_on_when_called_again(
     folder: Path, fault: Reply, words: str

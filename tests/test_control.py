@@ -166,6 +166,7 @@ def test_resume_refuses_a_campaign_that_is_complete(begun: Campaign) -> None:
     assert not (begun.folder / LOG).exists()
 
 
+@pytest.mark.slow
 def test_what_ends_at_once_is_told_with_its_last_line(begun: Campaign) -> None:
     with pytest.raises(CampaignError, match=r"did not go on: labkit: .* holds a campaign with other settings"):
         resume(begun, ["evolve", "--name", "run", "--runs", str(begun.folder.parent), "--proposer", "oracle"])

@@ -279,6 +279,7 @@ def test_nobody_sits_before_a_test_so_a_line_stands_in_for_the_controls(campaign
     assert "JupyterLab" in shown.html
 
 
+@pytest.mark.slow
 def test_a_kernel_that_draws_does_not_load_widgets() -> None:
     code = "import sys; from labkit import view; print([m for m in ('ipywidgets', 'anywidget') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -39,6 +39,7 @@ def facts() -> Facts:
     return examine()
 
 
+@pytest.mark.slow
 def test_json_is_one_value_with_the_facts_of_this_machine(tmp_path: Path) -> None:
     code, out, _ = doctor("--json", "--runs", tmp_path / "not" / "yet")
     told = json.loads(out)
@@ -63,6 +64,7 @@ def test_each_fence_that_is_missing_has_its_reason_and_its_remedy_and_no_other_h
     assert all(fence["stands"] == (not fence["missing"]) == (not fence["remedy"]) for fence in fences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
 def test_no_part_of_a_key_is_ever_shown(form: tuple[str, ...]) -> None:
     """Nor of an address, in which people write keys."""
@@ -71,6 +73,7 @@ def test_no_part_of_a_key_is_ever_shown(form: tuple[str, ...]) -> None:
     assert not [part for part in (SECRET[i : i + 6] for i in range(len(SECRET) - 5)) if part in out + err]
 
 
+@pytest.mark.slow
 def test_a_key_is_there_or_not() -> None:
     def claude(**variables: str) -> tuple[bool, bool]:
         told = json.loads(doctor("--json", **dict.fromkeys(given, ""), **variables)[1])["claude"]
@@ -81,6 +84,7 @@ def test_a_key_is_there_or_not() -> None:
     assert claude(ANTHROPIC_API_KEY="") == (False, False)  # as the SDK sees it
 
 
+@pytest.mark.slow
 def test_a_folder_of_clips_that_is_none_is_told_with_all_the_rest(tmp_path: Path) -> None:
     _, out, _ = doctor("--json", LABKIT_CLIPS=str(tmp_path / "nowhere"))
     told = json.loads(out)
@@ -88,6 +92,7 @@ def test_a_folder_of_clips_that_is_none_is_told_with_all_the_rest(tmp_path: Path
     assert len(told["disk"]) == 3
 
 
+@pytest.mark.slow
 def test_clips_are_counted_by_source(tmp_path: Path, facts: Facts) -> None:
     (tmp_path / "one.mkv").write_bytes(b"not a video, but a file of that name")
     _, out, _ = doctor("--json", LABKIT_CLIPS=str(tmp_path), LABKIT_HOME=str(tmp_path / "home"))

@@ -552,6 +552,7 @@ def test_the_terminal_shows_what_they_wrote_and_does_nothing_of_it(lies: Path, r
     assert all(word in told.replace("\n", "") for word in SHOWN)
 
 
+@pytest.mark.slow
 def test_one_json_value_is_plain_ascii_whatever_it_holds(lies: Path) -> None:
     records = into_a_pipe("show", lies, "--json")
     assert records.isascii()

@@ -91,6 +91,7 @@ def levels_of(clip):
 # ---- bit-exact where nothing has to change
 
 
+@pytest.mark.slow
 def test_real_clips_decode_to_their_published_hashes(real_clips):
     for entry in json.loads((real_clips / "clips.json").read_text())["clips"]:
         clip = read_video(real_clips / entry["file"])

@@ -91,6 +91,7 @@ def checked(source: str) -> None:
 quick = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @quick
 @given(mutated())
 def test_the_check_answers_whatever_it_is_given(source: str) -> None:
@@ -176,6 +177,7 @@ def corrupted(data: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_corrupted_containers() -> None:
     seed = int(os.environ.get("LABKIT_SEED", "20261121"))
     print(f"seed {seed}")

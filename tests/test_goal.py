@@ -201,6 +201,7 @@ def test_further_crfs_go_on_where_the_anchors_own_end() -> None:
         assert list(crfs) == sorted(set(crfs))
 
 
+@pytest.mark.slow
 def test_the_default_goal_lies_within_the_anchor_on_the_built_in_clips(tmp_path: Path) -> None:
     clips = find_clips(["builtin"], 9)
     shelf, goal = AnchorShelf(tmp_path, Distortion), Goal()

@@ -215,6 +215,7 @@ def test_a_candidate_that_does_not_load_fails_at_load(source: str, kind: Failure
         assert nursery.encode(noise(), 32) == failure  # no run is possible, the reason stays
 
 
+@pytest.mark.slow
 def test_one_that_sleeps_is_ended_by_our_clock() -> None:
     limits = Limits(encode_s=0.01, run_s=0.01, load_cpu_s=20.0)
     started = time.monotonic()
@@ -224,6 +225,7 @@ def test_one_that_sleeps_is_ended_by_our_clock() -> None:
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_output_is_dropped_but_its_beginning() -> None:
     loud = replaced(encoder="import sys\nfor _ in range(1000):\n    sys.stdout.write('ab' * 500000)\nreturn b''")
     with Nursery(loud, Limits()) as nursery:

@@ -59,6 +59,7 @@ def test_a_key_that_no_request_can_carry_is_refused_and_not_shown(key: str) -> N
     assert "0123456789" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.slow
 def test_the_key_appears_nowhere(
     books: Kept, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -449,6 +449,7 @@ for number in range(100_000):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path: Path) -> None:
     for kill_after in (1, 17, 40):
         folder = tmp_path / str(kill_after)
@@ -496,6 +497,7 @@ def test_a_reader_sees_whole_rows_while_a_writer_writes(tmp_path: Path) -> None:
     assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_two_processes_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from labkit.ledger import Ledger; Ledger.at(Path(sys.argv[1])).close()"

@@ -107,6 +107,7 @@ def test_a_persons_program_that_broke_off_goes_on(folder: Path) -> None:
     assert outcomes(folder) == [(1, DEAD_ZONE, "adopted")]
 
 
+@pytest.mark.slow
 def test_another_one_that_broke_off_gets_its_verdict_first(folder: Path) -> None:
     """It was reported as the new program's verdict."""
     begin(folder, Candidate(DEAD_ZONE, "a person"))
@@ -138,6 +139,7 @@ def test_a_campaign_without_version_0_takes_none(tmp_path: Path) -> None:
     assert outcomes(tmp_path / "new") == []
 
 
+@pytest.mark.slow
 def test_the_same_program_is_refused_and_another_may_follow(folder: Path) -> None:
     enter(folder, DEAD_ZONE)
     with pytest.raises(ProposerError, match="this very program has been tried"):

@@ -570,6 +570,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @seed(SEED)
 @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, min_size=1, max_size=3), st.randoms(use_true_random=False), st.text(max_size=20))

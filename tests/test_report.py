@@ -365,6 +365,7 @@ def test_the_notebook_shows_the_report_of_a_campaign(run: Path, tmp_path: Path) 
     assert not [output for output in outputs if output.output_type == "error"]
 
 
+@pytest.mark.slow
 def test_a_report_renders_where_the_clips_moved(run: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(run, tmp_path / "moved"))
     with Campaign.open(moved) as campaign:

@@ -315,6 +315,7 @@ def test_a_crew_grows_only_where_it_is_worth_it_and_gives_back_what_others_wait_
             other.result(10)
 
 
+@pytest.mark.slow
 def test_an_extra_nursery_that_does_not_load_is_none() -> None:
     started = time.time()
     late = Candidate(f"import time\nassert time.time() < {started + 3.0}, 'too late'\n" + codec(work=0).source)

@@ -75,6 +75,7 @@ def press_ctrl_c(after_s: float) -> None:
     threading.Timer(after_s, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_pause_of_two_hours_at_once(tmp_path: Path) -> None:
     with ClaudeServer([TWO_HOURS]) as server, child(server.url, tmp_path / "journal.json") as process:
         assert "again in 7,200.0 s (attempt 2 of 3)" in line(process)

@@ -190,6 +190,7 @@ def test_what_differs_from_nursery_to_nursery_is_not_adopted(tmp_path: Path) -> 
 BRITTLE = changed("    packer = ", "    assert frame[0].max() > 16, 'there is no light'\n    packer = ", DEAD_ZONE)
 
 
+@pytest.mark.slow
 def test_what_fails_in_the_dark_is_rejected_by_default(tmp_path: Path) -> None:
     campaign = run(tmp_path / "x", BRITTLE)
     assert campaign.entry(1).outcome == "rejected"
@@ -295,6 +296,7 @@ def test_the_distance_to_the_goal_is_told_by_clip(tmp_path: Path) -> None:
         assert second[0].rate_ratio < first[0].rate_ratio
 
 
+@pytest.mark.slow
 def test_a_goal_that_no_encoder_reaches_is_refused_with_both_sides(tmp_path: Path) -> None:
     wanted = settings(clips=[CLIP], frames=FRAMES, anchors=["x265-medium"], goal={"mbps": 0.001})
     with (

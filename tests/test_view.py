@@ -196,6 +196,7 @@ def test_a_shared_picture_is_stored_once(report: str) -> None:
     assert len(set(originals)) == 1
 
 
+@pytest.mark.slow
 def test_a_report_is_written_whole_or_not_at_all(campaign: Campaign, tmp_path: Path) -> None:
     path = write_report(campaign, tmp_path / "new" / "report.html")
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
@@ -575,6 +576,7 @@ def test_nothing_on_the_first_screen_is_left_out(campaign: Campaign) -> None:
     assert {"answer", "isolation", "cost", "alerts", "command", "clips", "versions", "adopted"} <= set(shown)
 
 
+@pytest.mark.slow
 def test_campaigns_stand_side_by_side_with_what_cannot_be_compared(recorded: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(recorded, runs / "tiny")

@@ -107,6 +107,7 @@ def test_every_level_gives_the_same_bits(clip: Clip) -> None:
 # --- a campaign keeps its wall ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_campaign_stays_behind_the_wall_that_it_began_with(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with Campaign.start(folder, make_settings(SMALL, "test")) as campaign:
@@ -128,6 +129,7 @@ def test_a_sealed_campaign_does_not_go_on_behind_less(tmp_path: Path) -> None:
         assert campaign.ledger.ended() == {}
 
 
+@pytest.mark.slow
 def test_without_a_wall_rows_and_pages_say_so(tmp_path: Path) -> None:
     from labkit.view.report import render_report
 
@@ -249,6 +251,7 @@ REFUSED = []
         assert nursery.output.split("\n")[0] == "[1]"  # as the child tells it; the nursery itself is refused before it
 
 
+@pytest.mark.slow
 def test_a_codec_that_raises_its_own_cpu_limit_has_timed_out_all_the_same(clip: Clip, level: Level) -> None:
     limits = Limits(encode_s=0.1, run_s=0.5)
     raised = "import resource, time\n    resource.setrlimit(resource.RLIMIT_CPU, (60, -1))"

@@ -237,6 +237,7 @@ def test_without_the_restoring_the_same_codecs_differ(place: str, warmup: types.
     assert bitstream(program) != expected
 
 
+@pytest.mark.slow
 def test_compiled_code_that_froze_a_changed_global_taints_the_process(warmup: types.ModuleType) -> None:
     source = (
         HEAD
