@@ -294,13 +294,14 @@ def usual_priority() -> Iterator[None]:
     process started from there would inherit it and starve the machine.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    yield
-    if policy == os.SCHED_FIFO:  # somebody asked for that
-        return
-    for thread in (int(task.name) for task in Path("/proc/self/task").iterdir()):
-        with contextlib.suppress(ProcessLookupError):  # it has ended since
-            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
-                os.sched_setscheduler(thread, policy, parameters)
+    try:
+        yield
+    finally:
+        for thread in (int(task.name) for task in Path("/proc/self/task").iterdir()):
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                # where it was so before, somebody has asked for it
+                if policy != os.SCHED_FIFO and os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                    os.sched_setscheduler(thread, policy, parameters)
 
 
 def _open_decoder(spec: AnchorSpec) -> av.VideoCodecContext:

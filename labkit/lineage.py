@@ -8,8 +8,14 @@ from labkit.candidate import Candidate
 from labkit.errors import LineageError
 from labkit.jail.wire import printable
 
-AUTHOR = "labkit <labkit@localhost>"
-_IDENTITY = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
+_NAME, _EMAIL = "labkit", "labkit@localhost"
+AUTHOR = f"{_NAME} <{_EMAIL}>"
+# author and committer, too: git takes them before "user" where somebody has set them up
+_IDENTITY = tuple(
+    word
+    for who in ("user", "author", "committer")
+    for word in ("-c", f"{who}.name={_NAME}", "-c", f"{who}.email={_EMAIL}")
+)
 # what the user has set up for other repositories must neither stop a commit nor change a byte of a source
 _OWN_WAYS = (
     "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.hooksPath=/dev/null",

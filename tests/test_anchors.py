@@ -193,6 +193,21 @@ def test_no_thread_is_left_with_a_priority_above_all_others(spec: AnchorSpec) ->
     assert {os.sched_getscheduler(int(thread.name)) for thread in tasks} == {before}
 
 
+def test_an_encoder_that_fails_leaves_no_priority_either() -> None:
+    def fail() -> None:
+        with usual_priority():
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
+            raise RuntimeError("does not open")
+
+    before = os.sched_getscheduler(0)
+    try:
+        with pytest.raises(RuntimeError, match="does not open"):
+            fail()
+    except PermissionError:
+        pytest.skip("needs a user who may take a real-time priority")
+    assert os.sched_getscheduler(0) == before
+
+
 def test_decoding_is_a_stream_of_frames() -> None:
     spec, clip = ANCHORS[REFERENCE], moving()
     frames = decode(spec, encode(spec, clip, 27), clip.width, clip.height)

@@ -8,7 +8,7 @@ import pytest
 
 from labkit.candidate import Candidate
 from labkit.errors import LineageError
-from labkit.lineage import Lineage
+from labkit.lineage import AUTHOR, Lineage
 
 SOURCE = 'def compress_video_frame(frame, frame_index, config):\n    return b""\n'
 FIRST = Candidate(SOURCE, "offline proposer (no LLM)", "Predict from the frame before")
@@ -72,6 +72,14 @@ def test_a_version_is_a_file_a_commit_with_trailers_and_a_tag(folder: Path) -> N
     told = git(folder, "interpret-trailers", "--parse", text=message).splitlines()
     assert dict(line.split(": ", 1) for line in told) == TRAILERS
     assert git(folder, "log", "-1", "--format=%(trailers:key=BD-rate-champion,valueonly)") == "-12.34 %"
+
+
+def test_the_author_is_the_lab_whoever_the_user_is_to_git(folder: Path) -> None:
+    settings = "".join(f"[{who}]\n\tname = Ann\n\temail = ann@example.org\n" for who in ("user", "author", "committer"))
+    (Path(os.environ["HOME"]) / ".gitconfig").write_text(settings)
+    lineage = Lineage(folder)
+    lineage.adopt(1, FIRST, TRAILERS)
+    assert lineage.written_by(1) == {AUTHOR}
 
 
 def test_versions_follow_each_other_and_nothing_is_done_twice(folder: Path) -> None:
